@@ -1,0 +1,1 @@
+"""Pure logic: no asyncio, no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""Live documents: rooms, cells and files. The only package that imports pycrdt."""

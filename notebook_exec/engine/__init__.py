@@ -1,0 +1,1 @@
+"""Puts scheduler, kernels, documents and store together."""

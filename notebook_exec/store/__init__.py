@@ -1,0 +1,1 @@
+"""What is durable, in one SQLite file."""
