@@ -185,6 +185,11 @@ Output = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
+class ClearOutputs:
+    """Take all outputs out, whatever they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class InsertOutputs:
     """Put ``outputs`` in before ``index``."""
 
@@ -204,10 +209,12 @@ class DeleteOutputs:
 class SpliceText:
     """In the stream output at ``index``: at ``start_bytes`` take out, then put ``insert`` in.
 
-    Offsets count UTF-8 bytes, as ``pycrdt.Text`` does.
+    Offsets count UTF-8 bytes, as ``pycrdt.Text`` does. ``expected_bytes`` is the length of the
+    text before the splice: where it differs, the text is not the one that was meant.
     """
 
     index: int
+    expected_bytes: int
     start_bytes: int
     delete_bytes: int
     insert: str
@@ -222,7 +229,7 @@ class ReplaceData:
     metadata: dict[str, Json]
 
 
-OutputEdit = InsertOutputs | DeleteOutputs | SpliceText | ReplaceData
+OutputEdit = ClearOutputs | InsertOutputs | DeleteOutputs | SpliceText | ReplaceData
 
 
 # --- what one transaction does to a notebook ------------------------------------------------
@@ -239,12 +246,17 @@ UNSET = Unset.UNSET
 
 @dataclass(slots=True)
 class CellPatch:
-    """What one frame changes in one cell; applied in the order of the fields."""
+    """What one frame changes in one cell; applied in the order of the fields.
+
+    ``expected_count``: how many outputs the cell has before ``edits``; None if that does not
+    matter because they begin with ``ClearOutputs``.
+    """
 
     edits: list[OutputEdit] = field(default_factory=list)
-    execution_count: int | None | Unset = UNSET
+    expected_count: int | None = None
+    execution_count: int | Unset | None = UNSET
     execution_state: str | Unset = UNSET  # "running" or "idle", as jupyter_ydoc defines it
-    timing: Timing | None | Unset = UNSET  # metadata.execution; None removes it
+    timing: Timing | Unset | None = UNSET  # metadata.execution; None removes it
     trusted: bool = False  # True: set metadata.trusted, as running a cell does (O18)
     source: str | Unset = UNSET  # set_next_input with replace (O13)
 
