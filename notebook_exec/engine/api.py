@@ -110,7 +110,7 @@ class EngineApi(Protocol):
         ...
 
     async def wait(self, execution_id: ExecutionId, timeout_s: float) -> ExecutionView:
-        """Return when it is over or asks for input, or the limit is up, as it then is. NotFound."""
+        """Return when it is over, comes to wait for input, or the limit is up. NotFound."""
         ...
 
     async def outputs(self, execution_id: ExecutionId) -> list[Output] | None:
