@@ -90,7 +90,12 @@ class EngineApi(Protocol):
     """The facade used by ``server``. Errors are those of ``core.model``; nothing changed then."""
 
     async def submit(self, submission: Submission) -> Accepted:
-        """Accept all of it or nothing. InvalidInput, NotFound, Conflict, LimitExceeded."""
+        """Accept all of it or nothing. InvalidInput, NotFound, Conflict, LimitExceeded.
+
+        Where a source is not the expected one (Q3), the Conflict's reason is "source_mismatch" and
+        its ``current`` has "cell_id"; where the revision is not (A8), "revision_mismatch" and
+        "revision". Where the idempotency key came with another body: "idempotency_key_reused".
+        """
         ...
 
     async def get(self, execution_id: ExecutionId) -> ExecutionView:
@@ -104,6 +109,7 @@ class EngineApi(Protocol):
         path: str | None = None,
         state: ExecutionState | None = None,
         kernel_id: KernelId | None = None,
+        request_id: RequestId | None = None,
         limit: int = 1000,
     ) -> list[ExecutionView]:
         """Those that fit all that is given, the latest ``limit`` of them, oldest first."""
@@ -118,7 +124,7 @@ class EngineApi(Protocol):
         ...
 
     async def log(self, execution_id: ExecutionId) -> AsyncIterator[bytes]:
-        """Its whole output, one JSON object (an nbformat output) a line (O15). NotFound."""
+        """Its whole output, one nbformat output as JSON a line; yields whole lines (O15). NotFound."""
         ...
 
     async def cancel(self, execution_ids: Sequence[ExecutionId], by: User) -> list[ExecutionView]:
