@@ -137,6 +137,7 @@ class Execution:
     record_timing: bool = False
     store_history: bool = True
     time_limit_s: float | None = None
+    ended_by: User | None = None  # who cancelled, interrupted or restarted (Q8); None: nobody known
 
 
 @dataclass(frozen=True, slots=True)
