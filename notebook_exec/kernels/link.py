@@ -1,0 +1,78 @@
+"""How the engine talks to one kernel, whichever way the kernel is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from notebook_exec.core.model import DeathReport, ExecutionId, KernelId, KernelMessage
+
+
+class LinkListener(Protocol):
+    """What a link tells. All calls come on the event loop, none of them may block."""
+
+    def on_ready(self) -> None:
+        """The kernel answers and its output is heard: after a start and after each restart."""
+
+    def on_messages(self, messages: Sequence[KernelMessage]) -> None:
+        """What the kernel sent, in order on each channel."""
+
+    def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """The kernel's process is gone (K1). ``restarting``: somebody restarts it by itself."""
+
+    def on_restarting(self) -> None:
+        """The kernel is being replaced in place (K2), by whomever, ``Link.restart`` too.
+
+        What comes from the old process afterwards is delivered until the new one is there.
+        """
+
+    def on_interrupted(self) -> None:
+        """Someone interrupted the kernel, but not through this link (Q8)."""
+
+    def on_shut_down(self) -> None:
+        """The kernel is ended on purpose. Nothing follows."""
+
+
+class Link(Protocol):
+    """One way to one kernel. A request sent while there is no process is lost with it."""
+
+    @property
+    def kernel_id(self) -> KernelId:
+        """The id under which the kernel is managed."""
+
+    async def open(self) -> None:
+        """Begin to connect; ``on_ready`` tells when it is done.
+
+        Raises ``KernelStartError`` if there is no such kernel or it failed to start.
+        """
+
+    def execute(
+        self,
+        execution_id: ExecutionId,
+        source: str,
+        *,
+        allow_stdin: bool,
+        store_history: bool = True,
+        silent: bool = False,
+        stop_on_error: bool = True,
+        cell_id: str | None = None,
+    ) -> None:
+        """Send an execute_request whose ``msg_id`` is ``execution_id``. Never blocks.
+
+        ``cell_id`` goes into its metadata, as JupyterLab sends it for tools in the kernel.
+        """
+
+    def answer_input(self, execution_id: ExecutionId, value: str) -> None:
+        """Answer the input_request of ``execution_id``. ``value`` is kept nowhere (P3)."""
+
+    async def interrupt(self) -> None:
+        """Interrupt the kernel as its kernelspec says. Raises ``Conflict`` if that cannot be."""
+
+    async def restart(self) -> None:
+        """Restart in place; returns when the new process was started, ``on_ready`` follows.
+
+        Raises ``Conflict`` if that cannot be.
+        """
+
+    async def close(self) -> None:
+        """Let go of the kernel, which lives on. Complete when it returns; may be repeated."""

@@ -1,0 +1,170 @@
+"""The ZMQ sockets to one kernel process, read without ever blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import zmq
+
+from notebook_exec.core.model import Json
+from notebook_exec.kernels.messages import ProtocolError, Received, Wire
+
+log = logging.getLogger(__name__)
+
+_TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER}
+_SLICE_MESSAGES = 512
+_SLICE_S = 0.005
+
+
+class Sockets:
+    """Shell, control, stdin and iopub of one kernel process."""
+
+    def __init__(
+        self,
+        connection: Mapping[str, Json],
+        wire: Wire,
+        on_batch: Callable[[list[Received]], None],
+        *,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        """``connection`` is what a connection file holds. ``on_batch`` gets what comes.
+
+        The running event loop reads. ZMQ itself connects again after a lost connection.
+        """
+        self._wire = wire
+        self._on_batch = on_batch
+        self._loop = asyncio.get_running_loop()
+        self._scheduled: asyncio.Handle | None = None
+        self._closed = False
+        self._dropped = 0
+        self._input_request = ("", b"{}")  # parent id and header of the last one
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        context = context or zmq.Context.instance()
+        for channel, kind in _TYPES.items():
+            self._sockets[channel] = self._connect(context, channel, kind, connection)
+        for socket in self._sockets.values():
+            self._loop.add_reader(socket.FD, self._pump)
+        # The descriptors tell only what changes: what came before they were watched is read now.
+        self._wake()
+
+    def _connect(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        channel: str,
+        kind: int,
+        connection: Mapping[str, Json],
+    ) -> zmq.Socket[bytes]:
+        socket = context.socket(kind)
+        socket.linger = 0
+        # No high water marks: past them ZMQ drops a kernel's output silently, or blocks.
+        socket.rcvhwm = 0
+        socket.sndhwm = 0
+        if kind == zmq.DEALER:
+            # Kernels send an input_request to the identity that the request came from (P1):
+            # shell and stdin have to share it. It is nobody else's (K10).
+            socket.setsockopt(zmq.IDENTITY, self._wire.session.encode())
+        else:
+            socket.setsockopt(zmq.SUBSCRIBE, b"")
+        public, secret = connection.get("curve_publickey"), connection.get("curve_secretkey")
+        if public and secret:  # jupyter_client uses one key pair for both sides
+            socket.curve_publickey, socket.curve_secretkey = _key(public), _key(secret)
+            socket.curve_serverkey = _key(public)
+        socket.connect(_url(connection, channel))
+        return socket
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed
+
+    def send(self, channel: str, frames: list[bytes]) -> None:
+        """Send at once, or as soon as there is a connection."""
+        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        # Sending can use up the descriptor's notice that something came: look.
+        self._wake()
+
+    def input_header(self, parent_id: str) -> bytes:
+        """The header of the last input_request, if it is one of ``parent_id``, else ``b"{}"``."""
+        asked_by, header = self._input_request
+        return header if asked_by == parent_id else b"{}"
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait until all that has come is delivered, or ``limit_s`` seconds."""
+        deadline = time.monotonic() + limit_s
+        while not self._closed and time.monotonic() < deadline:
+            if not self._pump():
+                return
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Stop reading; what was not delivered is lost. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        for socket in self._sockets.values():
+            self._loop.remove_reader(socket.FD)
+            socket.close(linger=0)
+
+    def _wake(self) -> None:
+        if self._scheduled is None and not self._closed:
+            self._scheduled = self._loop.call_soon(self._pump)
+
+    def _pump(self) -> bool:
+        """Read one slice of all channels; whether there may be more."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        if self._closed:
+            return False
+        batch: list[Received] = []
+        more = False
+        # iopub first: of what came together, output stands before the reply that ends it.
+        for channel, socket in self._sockets.items():
+            more |= self._read(channel, socket, batch)
+        if more:  # before the delivery, whatever the receiver does
+            self._wake()
+        if batch:
+            self._on_batch(batch)
+        return more
+
+    def _read(self, channel: str, socket: zmq.Socket[bytes], batch: list[Received]) -> bool:
+        """Add at most one slice of what ``channel`` holds; whether there may be more."""
+        receive, parse, append = socket.recv_multipart, self._wire.parse, batch.append
+        deadline = time.perf_counter() + _SLICE_S
+        for _ in range(_SLICE_MESSAGES):
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                return False
+            try:
+                received = parse(channel, frames)
+            except ProtocolError as error:
+                self._drop(channel, error)
+                continue
+            append(received)
+            if channel == "stdin" and received[0].msg_type == "input_request":
+                header = self._wire.header_frame(frames)
+                self._input_request = (received[0].parent_id, header)
+            if time.perf_counter() > deadline:
+                break
+        return True
+
+    def _drop(self, channel: str, error: ProtocolError) -> None:
+        """Log every dropped message at first, then ever more seldom (O14)."""
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:
+            log.warning("dropped a message on %s: %s (%d so far)", channel, error, self._dropped)
+
+
+def _key(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _url(connection: Mapping[str, Json], channel: str) -> str:
+    transport, ip, port = connection["transport"], connection["ip"], connection[f"{channel}_port"]
+    return f"{transport}://{ip}{'-' if transport == 'ipc' else ':'}{port}"
