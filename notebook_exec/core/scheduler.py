@@ -9,14 +9,12 @@ why.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
 from . import notices
-from .lifecycle import move
+from .live import LiveExecutions
 from .model import (
     Conflict,
     Execution,
@@ -25,11 +23,10 @@ from .model import (
     ExecutionState,
     KernelId,
     NotFound,
-    OnError,
     Reason,
-    Request,
     User,
 )
+from .run import Graces, Run, earliest, outcome, stops_others, verdict, was_cancelled
 from .scheduler_events import (
     BecameIdle,
     Busy,
@@ -97,28 +94,6 @@ _FAILED = ExecutionState.FAILED
 _CANCELLED = ExecutionState.CANCELLED
 _LOST = ExecutionState.LOST
 
-# With these, a run that is being stopped ends as the kernel says, and not cancelled in any case.
-_KERNEL_DECIDES = (None, Reason.INTERRUPTED, Reason.TIME_LIMIT)
-# Where a person stopped the run, what hung on it was stopped then: later submissions may run (Q8).
-_STOPS_AT_END = (None, Reason.EARLIER_ERROR, Reason.TIME_LIMIT)
-
-
-@dataclass(slots=True)
-class _Run:
-    """The execution that the kernel has, and until when to wait for what."""
-
-    id: ExecutionId
-    replied: bool = False
-    idle: bool = False
-    limit_at: float | None = None  # Q15: interrupt
-    restart_at: float | None = None  # Q15: the interrupt had no effect
-    notice_at: float | None = None  # Q8: likewise, tell so
-    settle_at: float | None = None  # one of reply and idle is in: do without the other
-
-    @property
-    def next_wake(self) -> float | None:
-        return _earliest(self.limit_at, self.restart_at, self.notice_at, self.settle_at)
-
 
 class Scheduler:
     """The queue of one kernel.
@@ -139,17 +114,13 @@ class Scheduler:
         restart_grace_s: float = 10.0,
     ) -> None:
         self.kernel_id = kernel_id
-        self._idle_grace_s = idle_grace_s
-        self._reply_grace_s = reply_grace_s
-        self._interrupt_grace_s = interrupt_grace_s
-        self._restart_grace_s = restart_grace_s
-        self._live: OrderedDict[ExecutionId, Execution] = OrderedDict()  # the running one first
-        self._run: _Run | None = None
+        self._graces = Graces(idle_grace_s, reply_grace_s, interrupt_grace_s, restart_grace_s)
+        self._live = LiveExecutions()
+        self._run: Run | None = None
         self._ready = False
         self._restart_sent = False  # by us; the KernelRestarting that follows is no news
         self._hold_until: float | None = None  # an interrupt is on its way
-        self._effects: list[Effect] = []
-        self.executions: Mapping[ExecutionId, Execution] = MappingProxyType(self._live)
+        self.executions: Mapping[ExecutionId, Execution] = self._live.view
         """A live view of those that are not over: the running one first, then as queued."""
 
     # --- what can be asked --------------------------------------------------------------------
@@ -162,12 +133,12 @@ class Scheduler:
     @property
     def next_wake(self) -> float | None:
         """When to send TimePassed next; None if nothing waits for the time."""
-        return _earliest(self._hold_until, None if self._run is None else self._run.next_wake)
+        return earliest(self._hold_until, None if self._run is None else self._run.next_wake)
 
     def position(self, execution_id: ExecutionId) -> int:
         """0 for the one that runs, 1 for the next. Raises NotFound if it is over or unknown."""
         first = 1 if self._run is None else 0
-        for position, known in enumerate(self._live, start=first):
+        for position, known in enumerate(self.executions, start=first):
             if known == execution_id:
                 return position
         raise NotFound("This execution is not in the queue.", field="execution_id")
@@ -185,9 +156,9 @@ class Scheduler:
                 if run is not None and run.id == event.execution_id:
                     self._on_message(run, event, now)
             case Submitted():
-                self._submit(event.request)
+                self._live.submit(event.request)
             case Resumed():
-                self._resume(event.executions, now)
+                self._resume(event.executions)
             case CancelRequested():
                 self._cancel(event, now)
             case InterruptRequested():
@@ -201,25 +172,26 @@ class Scheduler:
             case _:
                 self._on_kernel(event, now)
         self._advance(now)
-        effects, self._effects = self._effects, []
-        return effects
+        return self._live.take_effects()
 
     def _on_message(
         self,
-        run: _Run,
+        run: Run,
         event: Busy | ExecuteInput | InputRequested | Replied | BecameIdle,
         now: float,
     ) -> None:
-        timing = self._live[run.id].timing
+        execution = self.executions[run.id]
+        timing = execution.timing
         match event:
             case Busy():
-                self._update(run.id, timing=replace(timing, busy=event.date))
+                self._live.update(run.id, timing=replace(timing, busy=event.date))
             case ExecuteInput():
                 timing = replace(timing, execute_input=event.date)
-                self._update(run.id, timing=timing, execution_count=event.count)
+                count = execution.execution_count if event.count is None else event.count
+                self._live.update(run.id, timing=timing, execution_count=count)
             case InputRequested():
-                if not run.replied:
-                    self._update(run.id, _WAITING, prompt=event.prompt)
+                if not run.replied and not run.idle:
+                    self._live.update(run.id, _WAITING, prompt=event.prompt)
             case Replied():
                 self._on_reply(run, event, now)
             case BecameIdle():
@@ -231,9 +203,10 @@ class Scheduler:
         now: float,
     ) -> None:
         if isinstance(event, KernelReady):
-            self._ready, self._restart_sent, self._hold_until = True, False, None
+            self._on_ready(now)
             return
         self._ready, self._hold_until = False, None
+        ours, self._restart_sent = self._restart_sent, False
         match event:
             case KernelStartFailed():
                 error = notices.start_error(event.message, event.log_tail)
@@ -242,80 +215,66 @@ class Scheduler:
                 error = notices.death_error(event.report, restarting=event.restarting)
                 self._break_off(error, Reason.KERNEL_DIED, now)
             case KernelRestarting():
-                ours, self._restart_sent = self._restart_sent, False
                 if not ours:
                     self._wind_up(Reason.KERNEL_RESTARTED, event.by, now)
             case KernelShutDown():
                 self._wind_up(Reason.KERNEL_SHUT_DOWN, None, now)
 
+    def _on_ready(self, now: float) -> None:
+        if self._ready:
+            return
+        self._ready, self._restart_sent = True, False
+        run = self._run
+        if run is not None:  # taken over from the server before
+            execution = self.executions[run.id]
+            run.set_deadlines(execution, self._graces, now)
+            if execution.reason is not None and not run.replied:
+                self._send_interrupt(now)  # whether it was sent then is not known
+
     # --- into the queue, and out of it --------------------------------------------------------
 
-    def _submit(self, request: Request) -> None:
-        for execution in request.executions:
-            if execution.id in self._live:
-                raise ValueError(f"execution {execution.id} is queued already")
-        for execution in request.executions:
-            self._live[execution.id] = execution
-            self._effects.append(Changed(execution, None))
-
-    def _resume(self, executions: Iterable[Execution], now: float) -> None:
-        if self._live:
+    def _resume(self, executions: Iterable[Execution]) -> None:
+        if self.executions:
             raise ValueError("only an empty queue can be resumed")
         for execution in executions:
-            self._live[execution.id] = execution
+            self._live.restore(execution)
             if execution.state is not _QUEUED:
-                self._run = self._run_of(execution, now)
-
-    def _run_of(self, execution: Execution, now: float) -> _Run:
-        timing = execution.timing
-        run = _Run(execution.id, replied=timing.reply is not None, idle=timing.idle is not None)
-        if run.replied:
-            run.settle_at = now + self._idle_grace_s
-            return run
-        if run.idle:
-            run.settle_at = now + self._reply_grace_s
-        if execution.reason is Reason.TIME_LIMIT:
-            run.restart_at = now + self._restart_grace_s
-            return run
-        if execution.reason is not None:
-            run.notice_at = now + self._interrupt_grace_s
-        if execution.time_limit_s is not None:
-            started_at = now if execution.started_at is None else execution.started_at
-            run.limit_at = started_at + execution.time_limit_s
-        return run
+                self._run = Run.of(execution)
 
     def _advance(self, now: float) -> None:
         """Start what is next, if the kernel is free for it."""
-        while self._run is None and self._ready and self._hold_until is None and self._live:
-            execution = next(iter(self._live.values()))
+        while self._run is None and self._ready and self._hold_until is None:
+            execution = self._live.next_waiting()
+            if execution is None:
+                return
             if execution.skip:
-                self._end(execution.id, _FINISHED, Reason.SKIPPED, now)
+                self._live.end(execution.id, _FINISHED, Reason.SKIPPED, now)
             elif not execution.source.strip():
-                self._end(execution.id, _FINISHED, Reason.BLANK, now, execution_count=None)
-                self._effects.append(ClearCell(execution.id))
+                self._live.end(execution.id, _FINISHED, Reason.BLANK, now, execution_count=None)
+                self._live.note(ClearCell(execution.id))
             else:
                 self._start(execution, now)
 
     def _start(self, execution: Execution, now: float) -> None:
-        started = self._update(execution.id, _RUNNING, started_at=now, execution_count=None)
-        self._effects += [ClearCell(execution.id), SendExecute(execution.id)]
-        self._run = self._run_of(started, now)
+        started = self._live.update(execution.id, _RUNNING, started_at=now, execution_count=None)
+        self._live.note(ClearCell(execution.id), SendExecute(execution.id))
+        self._run = Run.of(started)
+        self._run.set_deadlines(started, self._graces, now)
 
     # --- how a run ends -----------------------------------------------------------------------
 
-    def _on_reply(self, run: _Run, event: Replied, now: float) -> None:
+    def _on_reply(self, run: Run, event: Replied, now: float) -> None:
         if run.replied:
             return
         run.replied = True
-        run.limit_at = run.restart_at = run.notice_at = None
-        run.settle_at = now + self._idle_grace_s
-        execution = self._live[run.id]
-        reason, error = _verdict(event, execution)
+        run.settle(self._graces, now)
+        execution = self.executions[run.id]
+        reason, error = verdict(event, execution)
         if event.status == "error":
             self._hold_until = None  # if an interrupt was on its way, this is what it did
         timing = replace(execution.timing, reply_started=event.started, reply=event.date)
         count = execution.execution_count if event.count is None else event.count
-        self._update(
+        self._live.update(
             run.id,
             _RUNNING,
             prompt=None,
@@ -323,49 +282,38 @@ class Scheduler:
             execution_count=count,
             reason=reason,
             error=error,
+            ended_by=None if reason is None else execution.ended_by,
         )
         if reason is Reason.INTERRUPTED and execution.reason is None:
-            self._cancel_all(reason, None, now)
+            self._live.cancel_waiting(reason, None, now)
         if run.idle:
             self._finish(now)
 
-    def _on_idle(self, run: _Run, date: str, now: float) -> None:
+    def _on_idle(self, run: Run, date: str, now: float) -> None:
         if run.idle:
             return
         run.idle = True
-        execution = self._live[run.id]
+        execution = self.executions[run.id]
         timing = replace(execution.timing, idle=date)
         if run.replied:
             self._finish(now, timing=timing)
         else:
-            run.settle_at = now + self._reply_grace_s
-            self._update(run.id, _RUNNING, prompt=None, timing=timing)
+            run.settle(self._graces, now)
+            self._live.update(run.id, _RUNNING, prompt=None, timing=timing)
 
     def _finish(self, now: float, **changes: Any) -> None:
-        """The run that was replied to is over, as ``_verdict`` said."""
+        """The run that was replied to is over, as ``verdict`` said."""
         assert self._run is not None
-        execution = self._live[self._run.id]
-        if execution.error is not None:
-            state = _FAILED
-        else:
-            state = _FINISHED if execution.reason is None else _CANCELLED
-        self._leave(state, now, **changes)
+        self._leave(outcome(self.executions[self._run.id]), now, **changes)
 
     def _leave(self, state: ExecutionState, now: float, **changes: Any) -> None:
         """The run ends in ``state``; an end that nobody asked for stops what hangs on it (Q6)."""
         assert self._run is not None
-        execution = self._live[self._run.id]
+        execution = self.executions[self._run.id]
         self._run = None
-        self._end(execution.id, state, execution.reason, now, **changes)
-        if state is not _FINISHED and execution.reason in _STOPS_AT_END:
-            self._stop_after(execution, now)
-
-    def _stop_after(self, execution: Execution, now: float) -> None:
-        if execution.on_error is OnError.CONTINUE or execution.raises_exception:
-            return
-        for other in list(self._live.values()):
-            if other.id != self.running and _hangs_on(other, execution):
-                self._end(other.id, _CANCELLED, Reason.EARLIER_ERROR, now)
+        self._live.end(execution.id, state, execution.reason, now, **changes)
+        if stops_others(execution, state):
+            self._live.stop_after(execution, now)
 
     def _break_off(self, error: ExecutionError, reason: Reason, now: float) -> None:
         """The kernel is gone by itself: told in the cell that ran, or else would have been next."""
@@ -373,73 +321,74 @@ class Scheduler:
             self._finish(now)
         elif self._run is not None:
             execution_id, self._run = self._run.id, None
-            self._effects.append(ShowError(execution_id, error))
-            self._end(execution_id, _LOST, reason, now, error=error)
+            self._live.note(ShowError(execution_id, error))
+            self._live.end(execution_id, _LOST, reason, now, error=error)
         else:
-            waiting = self._live.values()
+            waiting = self.executions.values()
             first = next((e for e in waiting if not e.skip and e.source.strip()), None)
             if first is not None:
-                self._effects += [ClearCell(first.id), ShowError(first.id, error)]
-                self._end(first.id, _FAILED, reason, now, error=error)
-        self._cancel_all(reason, None, now)
+                self._live.note(ClearCell(first.id), ShowError(first.id, error))
+                self._live.end(first.id, _FAILED, reason, now, error=error)
+        self._live.cancel_waiting(reason, None, now)
 
     def _wind_up(self, reason: Reason, by: User | None, now: float) -> None:
         """Someone takes the kernel away: all that it has and was to get ends (K2)."""
         if self._run is not None and self._run.replied:
             self._finish(now)
-        self._run = None
-        self._cancel_all(reason, by, now)
-
-    def _cancel_all(self, reason: Reason, by: User | None, now: float) -> None:
-        for execution_id in [i for i in self._live if i != self.running]:
-            self._end(execution_id, _CANCELLED, reason, now, ended_by=by)
+        elif self._run is not None:
+            self._live.end(self._run.id, _CANCELLED, reason, now, ended_by=by)
+            self._run = None
+        self._live.cancel_waiting(reason, by, now)
 
     # --- what people do -----------------------------------------------------------------------
 
     def _cancel(self, event: CancelRequested, now: float) -> None:
         run = self._run
         for execution_id in event.ids:
-            if execution_id in self._live and execution_id != self.running:
-                self._end(execution_id, _CANCELLED, event.reason, now, ended_by=event.by)
+            if execution_id in self.executions and execution_id != self.running:
+                self._live.end(execution_id, _CANCELLED, event.reason, now, ended_by=event.by)
         if run is None or run.id not in event.ids or run.replied:
             return
-        execution = self._live[run.id]
-        if event.reason is not Reason.CELL_DELETED and execution.reason in _KERNEL_DECIDES:
+        execution = self.executions[run.id]
+        if event.reason is not Reason.CELL_DELETED and not was_cancelled(execution):
             self._stop(run, event.reason, event.by, now)
-            self._stop_after(execution, now)
+            self._live.stop_after(execution, now)
 
     def _interrupt(self, event: InterruptRequested, now: float) -> None:
-        self._cancel_all(Reason.INTERRUPTED, event.by, now)
+        self._live.cancel_waiting(Reason.INTERRUPTED, event.by, now)
         run = self._run
         if run is not None and not run.replied:
-            before = self._live[run.id]
+            before = self.executions[run.id]
             if before.reason is None:
                 self._stop(run, Reason.INTERRUPTED, event.by, now, send=not event.already_sent)
                 return
-            self._update(run.id, _RUNNING, prompt=None)
-        if not event.already_sent and (run is not None or self._ready):
+            if before.prompt is not None:
+                self._live.update(run.id, _RUNNING, prompt=None)
+        if not event.already_sent:
             self._send_interrupt(now)
 
     def _stop(
-        self, run: _Run, reason: Reason, by: User | None, now: float, *, send: bool = True
+        self, run: Run, reason: Reason, by: User | None, now: float, *, send: bool = True
     ) -> None:
         """Interrupt the run; its prompt goes at once (P4), it ends when the kernel says so."""
-        first = self._live[run.id].reason is None
-        self._update(run.id, _RUNNING, prompt=None, reason=reason, ended_by=by)
+        first = self.executions[run.id].reason is None
+        self._live.update(run.id, _RUNNING, prompt=None, reason=reason, ended_by=by)
         if first and run.restart_at is None:
-            run.notice_at = now + self._interrupt_grace_s
+            run.notice_at = now + self._graces.interrupt_s
         if send:
             self._send_interrupt(now)
 
     def _send_interrupt(self, now: float) -> None:
-        self._effects.append(SendInterrupt())
-        self._hold_until = now + self._idle_grace_s
+        if not self._ready:
+            return  # it starts, or is not reached yet: ``_on_ready`` makes up for it
+        self._live.note(SendInterrupt())
+        self._hold_until = now + self._graces.idle_s
 
     def _answer(self, execution_id: ExecutionId) -> None:
-        execution = self._live.get(execution_id)
+        execution = self.executions.get(execution_id)
         if execution is None or execution.state is not _WAITING:
             raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
-        self._update(execution_id, _RUNNING, prompt=None)
+        self._live.update(execution_id, _RUNNING, prompt=None)
 
     # --- what the time does -------------------------------------------------------------------
 
@@ -451,7 +400,7 @@ class Scheduler:
             return
         if run.notice_at is not None and run.notice_at <= now:
             run.notice_at = None
-            self._say(run, notices.interrupt_ignored_text(self._interrupt_grace_s))
+            self._say(run, notices.interrupt_ignored_text(self._graces.interrupt_s))
         if run.settle_at is not None and run.settle_at <= now:
             self._settle(run, now)
         elif run.limit_at is not None and run.limit_at <= now:
@@ -459,86 +408,36 @@ class Scheduler:
         elif run.restart_at is not None and run.restart_at <= now:
             self._restart(run, now)
 
-    def _settle(self, run: _Run, now: float) -> None:
+    def _settle(self, run: Run, now: float) -> None:
         """One of reply and idle is in, the other does not come."""
         if run.replied:
-            self._say(run, notices.idle_missing_text(self._idle_grace_s))
+            self._say(run, notices.idle_missing_text(self._graces.idle_s))
             self._finish(now)
             return
-        self._say(run, notices.reply_missing_text(self._reply_grace_s))
-        asked = self._live[run.id].reason not in _KERNEL_DECIDES
+        self._say(run, notices.reply_missing_text(self._graces.reply_s))
+        asked = was_cancelled(self.executions[run.id])
         self._leave(_CANCELLED if asked else _LOST, now)
 
-    def _limit(self, run: _Run, now: float) -> None:
-        limit_s = self._live[run.id].time_limit_s or 0.0
-        self._say(run, notices.time_limit_text(limit_s, self._restart_grace_s))
+    def _limit(self, run: Run, now: float) -> None:
+        execution = self.executions[run.id]
+        limit_s = execution.time_limit_s or 0.0
+        self._say(run, notices.time_limit_text(limit_s, self._graces.restart_s))
         run.limit_at = run.notice_at = None
-        run.restart_at = now + self._restart_grace_s
-        reason = self._live[run.id].reason
-        self._stop(run, reason or Reason.TIME_LIMIT, self._live[run.id].ended_by, now)
+        run.restart_at = now + self._graces.restart_s
+        self._stop(run, execution.reason or Reason.TIME_LIMIT, execution.ended_by, now)
 
-    def _restart(self, run: _Run, now: float) -> None:
-        limit_s = self._live[run.id].time_limit_s or 0.0
-        error = notices.time_limit_error(limit_s, self._restart_grace_s)
+    def _restart(self, run: Run, now: float) -> None:
+        execution = self.executions[run.id]
+        error = notices.time_limit_error(execution.time_limit_s or 0.0, self._graces.restart_s)
         self._run = None
-        self._effects.append(ShowError(run.id, error))
-        self._end(run.id, _FAILED, Reason.TIME_LIMIT, now, error=error)
-        self._cancel_all(Reason.KERNEL_RESTARTED, None, now)
-        self._effects.append(SendRestart(error.evalue))
+        self._live.note(ShowError(run.id, error))
+        if was_cancelled(execution):
+            self._live.end(run.id, _CANCELLED, execution.reason, now)
+        else:
+            self._live.end(run.id, _FAILED, Reason.TIME_LIMIT, now, error=error)
+        self._live.cancel_waiting(Reason.KERNEL_RESTARTED, None, now)
+        self._live.note(SendRestart(error.evalue))
         self._ready, self._restart_sent, self._hold_until = False, True, None
 
-    # --- the one place where executions change ------------------------------------------------
-
-    def _update(
-        self, execution_id: ExecutionId, state: ExecutionState | None = None, **changes: Any
-    ) -> Execution:
-        before = self._live[execution_id]
-        after = move(before, state or before.state, **changes)
-        self._live[execution_id] = after
-        self._effects.append(Changed(after, before.state))
-        return after
-
-    def _end(
-        self,
-        execution_id: ExecutionId,
-        state: ExecutionState,
-        reason: Reason | None,
-        now: float,
-        **changes: Any,
-    ) -> None:
-        self._update(execution_id, state, reason=reason, ended_at=now, prompt=None, **changes)
-        del self._live[execution_id]
-
-    def _say(self, run: _Run, text: str) -> None:
-        self._effects.append(ShowText(run.id, "stderr", text))
-
-
-def _verdict(event: Replied, execution: Execution) -> tuple[Reason | None, ExecutionError | None]:
-    """The reason and the error with which a run ends that the kernel replied to."""
-    reason = execution.reason
-    if reason not in _KERNEL_DECIDES:
-        return reason, None
-    if event.status == "ok":
-        return None, None
-    if event.status != "error":  # "aborted": never run, for an error in what came before
-        return reason or Reason.EARLIER_ERROR, None
-    error = event.error or notices.UNEXPLAINED
-    if error.ename == "KeyboardInterrupt" and not execution.raises_exception:
-        reason = reason or Reason.INTERRUPTED  # by a client that went past us
-    return reason, error
-
-
-def _hangs_on(other: Execution, failed: Execution) -> bool:
-    """Whether the end of ``failed`` stops ``other``, which was queued after it (Q6)."""
-    if other.request_id == failed.request_id:
-        return True
-    return (
-        failed.client_id is not None
-        and failed.document_id is not None
-        and (other.client_id, other.document_id) == (failed.client_id, failed.document_id)
-    )
-
-
-def _earliest(*times: float | None) -> float | None:
-    known = [time for time in times if time is not None]
-    return min(known) if known else None
+    def _say(self, run: Run, text: str) -> None:
+        self._live.note(ShowText(run.id, "stderr", text))
