@@ -124,7 +124,7 @@ class EngineApi(Protocol):
         ...
 
     async def log(self, execution_id: ExecutionId) -> AsyncIterator[bytes]:
-        """Its whole output, one nbformat output as JSON a line; yields whole lines (O15). NotFound."""
+        """Its whole output, one nbformat output as JSON a line, whole lines (O15). NotFound."""
         ...
 
     async def cancel(self, execution_ids: Sequence[ExecutionId], by: User) -> list[ExecutionView]:

@@ -1,0 +1,522 @@
+"""The engine: submissions become executions, executions become edits of their notebooks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from notebook_exec.core.model import (
+    CellId,
+    Conflict,
+    DocumentId,
+    Execution,
+    ExecutionId,
+    ExecutionState,
+    Frame,
+    InvalidInput,
+    KernelId,
+    LimitExceeded,
+    NotebookExecError,
+    NotFound,
+    Output,
+    Reason,
+    Request,
+    RequestId,
+    User,
+)
+from notebook_exec.core.scheduler_events import CancelRequested
+from notebook_exec.documents.notebook import LiveNotebook
+from notebook_exec.documents.registry import Documents, LiveDocument
+from notebook_exec.engine.admission import CellRun, admit, to_request
+from notebook_exec.engine.api import Accepted, DocumentView, ExecutionView, Submission
+from notebook_exec.engine.history import OutputHistory
+from notebook_exec.engine.hosts import KernelHost
+from notebook_exec.engine.keyed_locks import KeyedLocks
+from notebook_exec.engine.ledger import Ledger
+from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.runner import KernelRunner
+from notebook_exec.engine.settings import EngineSettings
+from notebook_exec.engine.writer import NotebookWriter
+from notebook_exec.store.ops import PutExecution, PutRequest
+from notebook_exec.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs cells on the server; ``api.EngineApi`` says what each method promises.
+
+    ``documents``, ``store`` and ``host`` are open, and stay the caller's to close, after
+    ``close`` of the engine.
+    """
+
+    def __init__(
+        self,
+        *,
+        documents: Documents,
+        store: Store,
+        host: KernelHost,
+        state_dir: Path,
+        settings: EngineSettings,
+    ) -> None:
+        self._documents = documents
+        self._store = store
+        self._host = host
+        self._settings = settings
+        self.ledger = Ledger()
+        self.history = OutputHistory(limit_bytes=settings.history_bytes)
+        self._logs = OutputLogs(state_dir / "outputs", limit_bytes=settings.max_log_bytes)
+        self._runners: dict[KernelId, KernelRunner] = {}
+        self._writers: dict[DocumentId, NotebookWriter] = {}
+        self._active: dict[DocumentId, set[ExecutionId]] = {}
+        self._keys = KeyedLocks()
+        self._reopening: set[DocumentId] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    # --- requests -----------------------------------------------------------------------------
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept all of a submission, or nothing (Q2)."""
+        key = submission.idempotency_key
+        if key is None:
+            return await self._submit(submission)
+        async with self._keys.lock(key):  # of two retries at once, the second finds the first
+            return await self._replay(submission, key) or await self._submit(submission)
+
+    async def cancel(self, execution_ids: Sequence[ExecutionId], by: User) -> list[ExecutionView]:
+        """Cancel what is not over yet (Q7)."""
+        executions = [await self._execution(execution_id) for execution_id in execution_ids]
+        self._cancel(executions, by, Reason.CANCELLED)
+        return [await self.get(execution.id) for execution in executions]
+
+    async def cancel_document(self, document_id: DocumentId, by: User) -> list[ExecutionView]:
+        """Cancel all that is queued or runs on a notebook (Q7)."""
+        active = [
+            execution
+            for execution_id in self._active.get(document_id, ())
+            if (execution := self.ledger.get(execution_id)) is not None
+        ]
+        active.sort(key=lambda execution: execution.queued_at)
+        self._cancel(active, by, Reason.CANCELLED)
+        return [await self.get(execution.id) for execution in active]
+
+    async def answer(self, execution_id: ExecutionId, value: str, by: User) -> ExecutionView:
+        """Answer a prompt; the value goes to the kernel and nowhere else (P3)."""
+        execution = await self._execution(execution_id)
+        runner = self._runners.get(execution.kernel_id)
+        if runner is None:
+            raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
+        runner.answer(execution_id, value, by)
+        return await self.get(execution_id)
+
+    async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
+        """Stop what runs and what is queued on a kernel (Q8)."""
+        self._runner(kernel_id).interrupt(by)
+
+    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
+        """Restart a kernel in place (K2)."""
+        self._runner(kernel_id).restart()
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def get(self, execution_id: ExecutionId) -> ExecutionView:
+        """One execution, of now or of the history."""
+        return self._view(await self._execution(execution_id))
+
+    async def find(
+        self,
+        *,
+        document_id: DocumentId | None = None,
+        path: str | None = None,
+        state: ExecutionState | None = None,
+        kernel_id: KernelId | None = None,
+        request_id: RequestId | None = None,
+        limit: int = 1000,
+    ) -> list[ExecutionView]:
+        """Executions that fit all that is given, oldest first."""
+        if path is not None:
+            document_id = await self._documents.document_id(path)
+        found = await self._store.find_executions(
+            document_id=document_id,
+            states=None if state is None else [state],
+            kernel_id=kernel_id,
+            request_id=request_id,
+            limit=limit,
+        )
+        return [self._view(self.ledger.get(e.id) or e) for e in found]
+
+    async def wait(self, execution_id: ExecutionId, timeout_s: float) -> ExecutionView:
+        """Return when it is over, comes to wait for input, or the limit is up."""
+        prompted = (await self._execution(execution_id)).prompt
+
+        def settled(execution: Execution) -> bool:
+            asks = execution.prompt is not None and execution.prompt is not prompted
+            return execution.state.is_final or asks
+
+        await self.ledger.wait(execution_id, settled, timeout_s)
+        return await self.get(execution_id)
+
+    async def outputs(self, execution_id: ExecutionId) -> list[Output] | None:
+        """The outputs so far; None if they are no longer kept (A2)."""
+        execution = await self._execution(execution_id)
+        if execution.state is ExecutionState.QUEUED:
+            return []
+        kept = self.history.get(execution_id)
+        if kept is not None:
+            return kept
+        runner = self._runners.get(execution.kernel_id)
+        if runner is not None and runner.knows(execution_id):
+            return runner.outputs.outputs(execution_id)
+        return await self._outputs_of_cell(execution)
+
+    async def log(self, execution_id: ExecutionId) -> AsyncIterator[bytes]:
+        """The whole output, one nbformat output as JSON a line (O15)."""
+        outputs = await self.outputs(execution_id)
+        if self._logs.has(execution_id):
+            return self._logs.read(execution_id)
+        return _lines(outputs or [])
+
+    async def events(
+        self, after: int | None, document_id: DocumentId | None
+    ) -> AsyncIterator[tuple[int, ExecutionView]]:
+        """Each change of an execution, numbered."""
+
+        def wanted(execution: Execution) -> bool:
+            return document_id is None or execution.document_id == document_id
+
+        async for number, execution in self.ledger.events(after, wanted):
+            yield number, self._view(execution)
+
+    async def document_id(self, path: str) -> DocumentId:
+        """The id of the notebook at ``path``."""
+        return await self._documents.document_id(path)
+
+    async def document(self, path: str) -> DocumentView:
+        """A notebook for scripts (A8)."""
+        live = await self._documents.open(await self._documents.document_id(path))
+        notebook = _notebook(live)
+        return DocumentView(live.document_id, live.path, notebook.revision, notebook.cells())
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End all executions in an orderly way, and store it (R5). Safe to call twice."""
+        self._closing = True
+        for runner in list(self._runners.values()):
+            runner.shut_down()
+        for writer in self._writers.values():
+            writer.flush()
+        for runner in list(self._runners.values()):
+            await runner.close()
+        self._runners.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._store.flush()
+        self.ledger.close()
+        await self._logs.close()
+
+    # --- what runners need: runner.Workplace --------------------------------------------------
+
+    def writer(self, document_id: DocumentId) -> NotebookWriter | None:
+        """The writer of a notebook, if it is loaded."""
+        live = self._documents.get(document_id)
+        if live is None or live.notebook is None:
+            self._writers.pop(document_id, None)
+            return None
+        writer = self._writers.get(document_id)
+        if writer is None or not writer.writes(live.notebook):
+            writer = NotebookWriter(
+                live.notebook,
+                self._logs,
+                interval_s=self._settings.frame_interval_s,
+                publish=self._publish,
+            )
+            self._writers[document_id] = writer
+            live.notebook.on_cells_deleted = lambda ids: self._cells_deleted(document_id, ids)
+        return writer
+
+    def reopen(self, document_id: DocumentId, then: Callable[[], None]) -> None:
+        """Load a notebook that has been unloaded, for late outputs (O9)."""
+        if document_id not in self._reopening and not self._closing:
+            self._reopening.add(document_id)
+            self._spawn(self._reopen(document_id, then))
+
+    def settle(self, execution: Execution) -> None:
+        """Store and publish an execution without a cell."""
+        self._store.submit([PutExecution(execution)], lambda _durable: self._publish([execution]))
+
+    def spill(self, execution_id: ExecutionId, outputs: Sequence[Output]) -> None:
+        """Log what a document does not hold (O15)."""
+        self._logs.append(execution_id, outputs)
+
+    def runner_ended(self, runner: KernelRunner) -> None:
+        """A kernel is gone for good: so is its runner, once its last words are written."""
+        if self._runners.get(runner.kernel_id) is runner:
+            del self._runners[runner.kernel_id]
+            self._spawn(runner.close())
+
+    # --- submitting ---------------------------------------------------------------------------
+
+    async def _submit(self, submission: Submission) -> Accepted:
+        token = object()
+        live = await self._open(submission, token)
+        try:
+            return await self._accept(submission, live)
+        finally:
+            if live is not None:
+                self._documents.release(live.document_id, token)
+
+    async def _replay(self, submission: Submission, key: str) -> Accepted | None:
+        """The answer to an idempotency key that was seen before (A1)."""
+        seen = await self._store.get_request_by_key(key)
+        if seen is None:
+            return None
+        if seen.body_hash != submission.body_sha256:
+            raise Conflict(
+                "This Idempotency-Key was used with another body.",
+                reason="idempotency_key_reused",
+                field="Idempotency-Key",
+            )
+        return Accepted(seen.request_id, await self.find(request_id=seen.request_id), True)
+
+    async def _open(self, submission: Submission, token: object) -> LiveDocument | None:
+        """The notebook that is named, loaded and held by ``token``."""
+        document_id = submission.document_id
+        if document_id is None:
+            if submission.path is None:
+                return None
+            document_id = await self._documents.document_id(submission.path)
+        live = self._documents.get(document_id)
+        if live is None:
+            live = await self._documents.open(document_id)
+        _notebook(live)
+        self._documents.hold(document_id, token)
+        return live
+
+    async def _accept(self, submission: Submission, live: LiveDocument | None) -> Accepted:
+        notebook = None if live is None else _notebook(live)
+        admit(submission, notebook)  # refuse what does not fit before a kernel is started
+        kernel_id, is_new = await self._kernel_for(submission, live)
+        runs = admit(submission, notebook)  # as it is now: the wait for the kernel is over
+        runner = self._runner_for(kernel_id, max(1, len(runs)))
+        if submission.insert is not None:
+            assert notebook is not None
+            runs = [_insert(notebook, submission)]
+        request = to_request(
+            submission,
+            runs,
+            kernel_id=kernel_id,
+            document_id=None if live is None else live.document_id,
+            now=time.time(),
+        )
+        await self._commit(request, submission)
+        if is_new:
+            assert live is not None
+            name = submission.kernel_name or _notebook(live).kernel_name()
+            runner.start(live.document_id, self._host.start(kernel_id, live.path, name))
+        runner.submit(request)
+        views = [self._view(e) for e in request.executions]
+        return Accepted(request.id, views, False)
+
+    async def _kernel_for(
+        self, submission: Submission, live: LiveDocument | None
+    ) -> tuple[KernelId, bool]:
+        """Which kernel is meant, and whether it has yet to be started."""
+        if submission.kernel_id is not None:
+            known = submission.kernel_id in self._runners
+            if not known and not self._host.has(submission.kernel_id):
+                raise NotFound(f"There is no kernel {submission.kernel_id!r}.", field="kernel.id")
+            return submission.kernel_id, False
+        if submission.kernel_name is not None:
+            self._host.check_name(submission.kernel_name)
+        if live is None:
+            raise InvalidInput("Code without a notebook needs a kernel.", field="kernel.id")
+        starting = self._starting(live.document_id)
+        if starting is not None:
+            return starting, False
+        kernel_id = await self._host.kernel_of(live.path)
+        if kernel_id is not None:
+            return kernel_id, False
+        return KernelId(str(uuid4())), True
+
+    def _starting(self, document_id: DocumentId) -> KernelId | None:
+        """The kernel that is being started for a notebook: its session does not exist yet."""
+        for kernel_id, runner in self._runners.items():
+            if runner.starting_for == document_id:
+                return kernel_id
+        return None
+
+    def _runner_for(self, kernel_id: KernelId, count: int) -> KernelRunner:
+        runner = self._runners.get(kernel_id)
+        if runner is None:
+            runner = KernelRunner(
+                kernel_id,
+                self,
+                lambda listener: self._host.connect(kernel_id, listener),
+                max_output_bytes=self._settings.max_output_bytes,
+            )
+            self._runners[kernel_id] = runner
+            if self._host.has(kernel_id):
+                runner.connect()
+        if len(runner.executions()) + count > self._settings.max_queue:
+            raise LimitExceeded(
+                f"More than {self._settings.max_queue} executions would be queued on this kernel.",
+                field="cells",
+            )
+        return runner
+
+    async def _commit(self, request: Request, submission: Submission) -> None:
+        """Store a request before anything of it happens; publish it as queued."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def stored(_durable: bool) -> None:
+            for execution in request.executions:
+                if execution.document_id is not None:
+                    self._hold(execution.document_id, execution.id)
+            self.ledger.publish(request.executions)
+            if not done.done():
+                done.set_result(None)
+
+        put = PutRequest(
+            request.id, submission.idempotency_key, submission.body_sha256, time.time()
+        )
+        self._store.submit([put, *map(PutExecution, request.executions)], stored)
+        await asyncio.shield(done)
+
+    # --- after commits ------------------------------------------------------------------------
+
+    def _publish(self, executions: Sequence[Execution]) -> None:
+        self.ledger.publish(executions)
+        for execution in executions:
+            if not execution.state.is_final:
+                continue
+            runner = self._runners.get(execution.kernel_id)
+            if execution.cell_id is None and runner is not None:
+                self.history.keep(execution.id, runner.outputs.outputs(execution.id))
+            if execution.document_id is not None:
+                self._release(execution.document_id, execution.id)
+
+    def _hold(self, document_id: DocumentId, execution_id: ExecutionId) -> None:
+        self._active.setdefault(document_id, set()).add(execution_id)
+        self._documents.hold(document_id, execution_id)
+
+    def _release(self, document_id: DocumentId, execution_id: ExecutionId) -> None:
+        active = self._active.get(document_id)
+        if active is not None:
+            active.discard(execution_id)
+            if not active:
+                del self._active[document_id]
+        self._documents.release(document_id, execution_id)
+
+    async def _reopen(self, document_id: DocumentId, then: Callable[[], None]) -> None:
+        try:
+            await self._documents.open(document_id)
+        except NotebookExecError as error:
+            # The notebook is gone; the outputs stay readable by the API (O11).
+            log.info("late outputs for %s: %s", document_id, error)
+            return
+        self._reopening.discard(document_id)
+        then()
+
+    # --- small things -------------------------------------------------------------------------
+
+    def _cancel(self, executions: Sequence[Execution], by: User | None, reason: Reason) -> None:
+        by_kernel: dict[KernelId, list[ExecutionId]] = {}
+        for execution in executions:
+            by_kernel.setdefault(execution.kernel_id, []).append(execution.id)
+        for kernel_id, ids in by_kernel.items():
+            runner = self._runners.get(kernel_id)
+            if runner is not None:
+                runner.cancel(CancelRequested(tuple(ids), by, reason))
+
+    def _cells_deleted(self, document_id: DocumentId, cell_ids: set[CellId]) -> None:
+        """What is queued for a deleted cell does not run (Q14); what runs goes on (O11)."""
+        gone = [
+            execution
+            for execution_id in self._active.get(document_id, ())
+            if (execution := self.ledger.get(execution_id)) is not None
+            and execution.cell_id in cell_ids
+        ]
+        self._cancel(gone, None, Reason.CELL_DELETED)
+
+    def _runner(self, kernel_id: KernelId) -> KernelRunner:
+        runner = self._runners.get(kernel_id)
+        if runner is None:
+            if not self._host.has(kernel_id):
+                raise NotFound(f"There is no kernel {kernel_id!r}.", field="kernel_id")
+            runner = self._runner_for(kernel_id, 0)
+        return runner
+
+    async def _execution(self, execution_id: ExecutionId) -> Execution:
+        execution = self.ledger.get(execution_id)
+        if execution is None:
+            execution = await self._store.get_execution(execution_id)
+        if execution is None:
+            raise NotFound(f"There is no execution {execution_id!r}.", field="id")
+        return execution
+
+    def _view(self, execution: Execution) -> ExecutionView:
+        path = None
+        if execution.document_id is not None:
+            path = self._documents.path_of(execution.document_id)
+        position = None
+        runner = self._runners.get(execution.kernel_id)
+        if runner is not None and not execution.state.is_final:
+            position = runner.position(execution.id)
+        return ExecutionView(execution, path, position)
+
+    async def _outputs_of_cell(self, execution: Execution) -> list[Output] | None:
+        """What the notebook holds, if the execution was its cell's last run."""
+        if execution.document_id is None or execution.cell_id is None:
+            return None
+        runs = await self._store.find_executions(
+            document_id=execution.document_id, cell_id=execution.cell_id, limit=100
+        )
+        started = [run.id for run in runs if run.started_at is not None]
+        if not started or started[-1] != execution.id:
+            return None
+        try:
+            live = await self._documents.open(execution.document_id)
+        except NotebookExecError:
+            return None  # the notebook is gone
+        return None if live.notebook is None else live.notebook.outputs(execution.cell_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s", task.exception(), exc_info=task.exception())
+
+
+def _notebook(live: LiveDocument) -> LiveNotebook:
+    if live.notebook is None:
+        raise InvalidInput(f"{live.path} is not a notebook.", field="path")
+    return live.notebook
+
+
+def _insert(notebook: LiveNotebook, submission: Submission) -> CellRun:
+    """Put the new cell of a submission into its notebook (A8)."""
+    assert submission.insert is not None
+    cell_id = CellId(str(uuid4()))
+    cell = {**submission.insert.cell, "id": cell_id}
+    insert = replace(submission.insert, cell=cell)
+    notebook.apply(Frame(inserts=[insert]))
+    return CellRun(cell_id, cell["source"])
+
+
+async def _lines(outputs: Sequence[Output]) -> AsyncIterator[bytes]:
+    for output in outputs:
+        yield json.dumps(output).encode() + b"\n"

@@ -1,0 +1,363 @@
+"""One kernel at work: its queue, its outputs and its link, and the effects of what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from notebook_exec.core import scheduler_events as s
+from notebook_exec.core.model import (
+    CellId,
+    Conflict,
+    DeathReport,
+    DocumentId,
+    Execution,
+    ExecutionId,
+    KernelId,
+    KernelMessage,
+    KernelStartError,
+    OnError,
+    Output,
+    Request,
+    User,
+)
+from notebook_exec.core.outputs import KernelOutputs, SetNextInput
+from notebook_exec.core.scheduler import Scheduler
+from notebook_exec.engine.history import OutputHistory
+from notebook_exec.engine.ledger import CellKey, Ledger
+from notebook_exec.engine.projection import cell_state, entry, shown_of
+from notebook_exec.engine.translate import to_event
+from notebook_exec.engine.writer import NotebookWriter
+from notebook_exec.kernels.link import Link, LinkListener
+
+log = logging.getLogger(__name__)
+
+MASKED = "·" * 8  # as long for every password (P3)
+
+
+class Workplace(Protocol):
+    """What the runners of an engine share."""
+
+    ledger: Ledger
+    history: OutputHistory
+
+    def writer(self, document_id: DocumentId) -> NotebookWriter | None:
+        """The writer of a notebook that is loaded, as it is while an execution is not over."""
+        ...
+
+    def reopen(self, document_id: DocumentId, then: Callable[[], None]) -> None:
+        """Load a notebook that has been unloaded, for late outputs; ``then`` when it is there."""
+        ...
+
+    def settle(self, execution: Execution) -> None:
+        """Have an execution without a cell stored, then published."""
+        ...
+
+    def spill(self, execution_id: ExecutionId, outputs: Sequence[Output]) -> None:
+        """Log what a document does not hold (O15)."""
+        ...
+
+    def runner_ended(self, runner: KernelRunner) -> None:
+        """The kernel of a runner is gone for good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    document_id: DocumentId
+    cell_id: CellId
+
+
+class KernelRunner(LinkListener):
+    """Runs what is submitted to one kernel; ``link`` is made by ``connect``."""
+
+    def __init__(
+        self,
+        kernel_id: KernelId,
+        workplace: Workplace,
+        connect: Callable[[LinkListener], Link],
+        *,
+        max_output_bytes: int,
+    ) -> None:
+        self.kernel_id = kernel_id
+        self._place = workplace
+        self._make_link = connect
+        self._link: Link | None = None
+        self.starting_for: DocumentId | None = None
+        self._scheduler = Scheduler(kernel_id)
+        self.outputs = KernelOutputs(limit_bytes=max_output_bytes)
+        self._cells: dict[ExecutionId, _Cell] = {}
+        self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
+        self._touched: set[DocumentId] = set()
+        self._wake: asyncio.TimerHandle | None = None
+        self._wake_at: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    # --- what others ask ----------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Connect to the kernel, which runs or is being started by someone else."""
+        self._spawn(self._open())
+
+    def start(self, document_id: DocumentId, start: Awaitable[None]) -> None:
+        """Connect to the kernel once ``start`` has started it for a notebook."""
+        self.starting_for = document_id
+        self._spawn(self._start(start))
+
+    def knows(self, execution_id: ExecutionId) -> bool:
+        """Whether ``outputs`` has those of this execution."""
+        return execution_id in self._cells or execution_id in self._scheduler.executions
+
+    def submit(self, request: Request) -> None:
+        """Queue a request that is stored."""
+        self._feed(s.Submitted(request))
+
+    def cancel(self, execution_ids: Sequence[ExecutionId], event: s.CancelRequested) -> None:
+        """Cancel executions of this kernel."""
+        if execution_ids:
+            self._feed(event)
+
+    def interrupt(self, by: User | None) -> None:
+        """Stop what runs and what is queued (Q8)."""
+        self._feed(s.InterruptRequested(by))
+
+    def restart(self) -> None:
+        """Restart the kernel in place; the link tells when it does (K2)."""
+        self._spawn(self._needed_link().restart())
+
+    def answer(self, execution_id: ExecutionId, value: str, by: User) -> None:
+        """Answer the prompt of an execution. Conflict if it does not wait for one (P2)."""
+        execution = self._scheduler.executions.get(execution_id)
+        if execution is None or execution.prompt is None:
+            raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
+        prompt = execution.prompt
+        shown = MASKED if prompt.password else value
+        gap = "" if not prompt.prompt or prompt.prompt[-1].isspace() else " "
+        self.outputs.show_text(execution_id, "stdout", f"{prompt.prompt}{gap}{shown}\n")
+        self._feed(s.InputAnswered(execution_id, by))
+        self._needed_link().answer_input(execution_id, value)
+
+    def executions(self) -> list[Execution]:
+        """All that are not over, the running one first."""
+        return list(self._scheduler.executions.values())
+
+    def position(self, execution_id: ExecutionId) -> int | None:
+        """How many come before it; None if it is not in the queue."""
+        if execution_id not in self._scheduler.executions:
+            return None
+        return self._scheduler.position(execution_id)
+
+    def shut_down(self) -> None:
+        """End all executions: the kernel is about to be shut down with the server (R5)."""
+        self._feed(s.KernelShutDown())
+
+    async def close(self) -> None:
+        """Let go of the kernel, which goes on if it lives."""
+        self._closed = True
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        tasks = [t for t in self._tasks if t is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._link is not None:
+            await self._link.close()
+
+    # --- what the link says -------------------------------------------------------------------
+
+    def on_ready(self) -> None:
+        """The kernel answers."""
+        self._feed(s.KernelReady())
+
+    def on_messages(self, messages: Sequence[KernelMessage]) -> None:
+        """The hot path: outputs gather, states move, one touch of each writer at the end."""
+        now = time.time()
+        executions = self._scheduler.executions
+        for message in messages:
+            for effect in self.outputs.handle(message):
+                if isinstance(effect, SetNextInput):
+                    self._next_input(effect)
+            if message.parent_id in executions:
+                event = to_event(message)
+                if event is not None:
+                    self._perform(self._scheduler.handle(event, now))
+        self._after()
+
+    def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """The kernel died."""
+        self._feed(s.KernelDied(report, restarting))
+
+    def on_restarting(self) -> None:
+        """Someone restarts the kernel."""
+        self._feed(s.KernelRestarting(None))
+
+    def on_interrupted(self) -> None:
+        """Someone interrupted the kernel, not by way of us."""
+        self._feed(s.InterruptRequested(None, already_sent=True))
+
+    def on_shut_down(self) -> None:
+        """The kernel is gone for good."""
+        self._feed(s.KernelShutDown())
+        self._place.runner_ended(self)
+
+    # --- effects ------------------------------------------------------------------------------
+
+    def _feed(self, event: s.Event) -> None:
+        self._perform(self._scheduler.handle(event, time.time()))
+        self._after()
+
+    def _perform(self, effects: Sequence[s.Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case s.Changed():
+                    self._changed(effect.execution)
+                case s.ClearCell():
+                    self._clear(effect.execution_id)
+                case s.SendExecute():
+                    self._send(effect.execution_id)
+                case s.SendInterrupt():
+                    self._spawn(self._interrupt())
+                case s.SendRestart():
+                    self._spawn(self._needed_link().restart())
+                case s.ShowError():
+                    self.outputs.show_error(effect.execution_id, effect.error)
+                case s.ShowText():
+                    self.outputs.show_text(effect.execution_id, effect.name, effect.text)
+
+    def _changed(self, execution: Execution) -> None:
+        if execution.document_id is None or execution.cell_id is None:
+            self._place.settle(execution)
+            return
+        key = (execution.document_id, execution.cell_id)
+        self._cells[execution.id] = _Cell(*key)
+        of_cell = self._by_cell.setdefault(key, {})
+        of_cell[execution.id] = execution
+        if len(of_cell) > 1:  # one that is over counts only as long as it is the last
+            last = next(reversed(of_cell))
+            of_cell = {i: e for i, e in of_cell.items() if i == last or not e.state.is_final}
+            self._by_cell[key] = of_cell
+        shown = shown_of(of_cell.values())
+        self._writer(execution.document_id).change(execution, cell_state(shown), entry(shown))
+
+    def _clear(self, execution_id: ExecutionId) -> None:
+        cell = self._cells.get(execution_id)
+        if cell is None:
+            self.outputs.begin(execution_id)
+            return
+        before = self._place.ledger.started((cell.document_id, cell.cell_id), execution_id)
+        if before is not None:
+            outputs = self.outputs.outputs(before)
+            self._place.history.keep(before, outputs)
+            self._cells.pop(before, None)
+        self.outputs.begin(execution_id, replaces=before)
+        self._writer(cell.document_id).clear(cell.cell_id)
+
+    def _send(self, execution_id: ExecutionId) -> None:
+        execution = self._scheduler.executions[execution_id]
+        stops = execution.on_error is OnError.STOP and not execution.raises_exception
+        self._needed_link().execute(
+            execution_id,
+            execution.source,
+            allow_stdin=execution.allow_stdin,
+            store_history=execution.store_history,
+            stop_on_error=stops,
+            cell_id=execution.cell_id,
+        )
+
+    def _next_input(self, effect: SetNextInput) -> None:
+        cell = self._cells.get(effect.execution_id)
+        if cell is not None:
+            self._writer(cell.document_id).next_input(cell.cell_id, effect.text, effect.replace)
+
+    def _writer(self, document_id: DocumentId) -> NotebookWriter:
+        writer = self._place.writer(document_id)
+        assert writer is not None, "a notebook is held while an execution of it is not over"
+        self._touched.add(document_id)
+        return writer
+
+    def _after(self) -> None:
+        """Hand on what was gathered, and come back when the scheduler wants the time."""
+        for execution_id in list(self.outputs.dirty):
+            cell = self._cells.get(execution_id)
+            if cell is None:  # only the API reads the outputs of code without a cell
+                self.outputs.take(execution_id)
+                self._place.spill(execution_id, self.outputs.take_spill(execution_id))
+                continue
+            writer = self._place.writer(cell.document_id)
+            if writer is None:
+                self._place.reopen(cell.document_id, self._after)
+                continue
+            writer.dirty(execution_id, cell.cell_id, self.outputs)
+            self._touched.add(cell.document_id)
+        touched, self._touched = self._touched, set()
+        for document_id in touched:
+            writer = self._place.writer(document_id)
+            if writer is not None:
+                writer.touch()
+        self._plan_wake()
+
+    def _plan_wake(self) -> None:
+        at = self._scheduler.next_wake
+        if at == self._wake_at:
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        self._wake_at = at
+        if at is not None and not self._closed:
+            delay_s = max(0.0, at - time.time())
+            self._wake = asyncio.get_running_loop().call_later(delay_s, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = self._wake_at = None
+        self._feed(s.TimePassed())
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def _start(self, start: Awaitable[None]) -> None:
+        try:
+            await start
+        except KernelStartError as error:
+            self._start_failed(error)
+        else:
+            await self._open()
+        finally:
+            self.starting_for = None
+
+    async def _open(self) -> None:
+        try:
+            self._link = self._make_link(self)
+            await self._link.open()
+        except KernelStartError as error:
+            self._start_failed(error)
+
+    def _start_failed(self, error: KernelStartError) -> None:
+        self._feed(s.KernelStartFailed(error.message, error.log_tail))
+        self._place.runner_ended(self)
+
+    async def _interrupt(self) -> None:
+        try:
+            await self._needed_link().interrupt()
+        finally:  # done or failed: what comes next cannot be hit by it any more
+            self._feed(s.InterruptSent())
+
+    def _needed_link(self) -> Link:
+        # Nothing is sent, interrupted or answered before the kernel was ready, so there is one.
+        assert self._link is not None
+        return self._link
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("kernel %s: %s", self.kernel_id, task.exception(), exc_info=task.exception())

@@ -1,0 +1,190 @@
+"""Gathers what the executions of a notebook change into frames, and commits them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from notebook_exec.core.model import (
+    CellId,
+    CellPatch,
+    ClearOutputs,
+    Execution,
+    ExecutionId,
+    Frame,
+    FrameResult,
+    InsertCell,
+    Json,
+)
+from notebook_exec.core.outputs import KernelOutputs
+from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.store.ops import PutExecution
+
+log = logging.getLogger(__name__)
+
+BURST = 5
+"""How many frames may follow each other at once before ``interval_s`` holds: one cell's start,
+first output and end should not wait for each other."""
+
+
+class Notebook(Protocol):
+    """What is written to: a ``documents.notebook.LiveNotebook``."""
+
+    def apply(
+        self,
+        frame: Frame,
+        alongside: Sequence[object] = (),
+        then: Callable[[bool], None] | None = None,
+    ) -> FrameResult:
+        """Apply a frame in one transaction and commit it with ``alongside``."""
+        ...
+
+
+class NotebookWriter:
+    """The one writer of a notebook's outputs, counts and states.
+
+    ``interval_s``: frames follow each other at this distance when there is much to say.
+    ``publish`` gets the executions of a frame once it is committed.
+    """
+
+    def __init__(
+        self,
+        notebook: Notebook,
+        logs: OutputLogs,
+        *,
+        interval_s: float,
+        publish: Callable[[Sequence[Execution]], None],
+    ) -> None:
+        self._notebook = notebook
+        self._logs = logs
+        self._interval_s = interval_s
+        self._publish = publish
+        self._loop = asyncio.get_running_loop()
+        self._frame = Frame()
+        self._changed: dict[ExecutionId, Execution] = {}
+        self._alongside: list[object] = []
+        self._dirty: dict[ExecutionId, tuple[CellId, KernelOutputs]] = {}
+        self._tokens = float(BURST)
+        self._last = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def change(self, execution: Execution, cell_state: str, entry: dict[str, Json]) -> None:
+        """Have an execution's new value stored, and its cell show ``entry``."""
+        assert execution.cell_id is not None
+        self._changed[execution.id] = execution
+        patch = self._frame.cell(execution.cell_id)
+        patch.execution_state = cell_state
+        if execution.execution_count is not None:
+            patch.execution_count = execution.execution_count
+        if execution.record_timing and execution.timing.busy is not None:
+            patch.timing = execution.timing
+        self._frame.entries[execution.cell_id] = entry
+
+    def clear(self, cell_id: CellId) -> None:
+        """Have a run start in a cell: old outputs, count and timing go (Q5)."""
+        patch = self._frame.cell(cell_id)
+        patch.edits = [ClearOutputs()]
+        patch.expected_count = None
+        patch.execution_count = None
+        patch.timing = None
+        patch.trusted = True
+        for execution_id in [e for e, (cell, _) in self._dirty.items() if cell == cell_id]:
+            del self._dirty[execution_id]
+
+    def dirty(self, execution_id: ExecutionId, cell_id: CellId, outputs: KernelOutputs) -> None:
+        """Have the edits that ``outputs`` holds for an execution written."""
+        self._dirty[execution_id] = (cell_id, outputs)
+
+    def next_input(self, cell_id: CellId, text: str, replace: bool) -> None:
+        """Have a kernel's ``set_next_input`` done (O13)."""
+        if replace:
+            self._frame.cell(cell_id).source = text
+        else:
+            cell = {"cell_type": "code", "source": text, "metadata": {}, "outputs": []}
+            self._frame.inserts.append(
+                InsertCell(after=cell_id, cell={**cell, "execution_count": None})
+            )
+
+    def also(self, op: object) -> None:
+        """Have a store operation committed with the next frame."""
+        self._alongside.append(op)
+
+    def touch(self) -> None:
+        """Write what is gathered: at once if frames are rare, else when the next one is due."""
+        if self._timer is not None or not self._pending:
+            return
+        now = self._loop.time()
+        self._tokens = min(BURST, self._tokens + (now - self._last) / self._interval_s)
+        self._last = now
+        if self._tokens >= 1:
+            self.flush()
+        else:
+            delay_s = (1 - self._tokens) * self._interval_s
+            self._timer = self._loop.call_later(delay_s, self._due)
+
+    @property
+    def _pending(self) -> bool:
+        return bool(self._frame or self._dirty or self._changed or self._alongside)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._tokens = 1.0
+        self._last = self._loop.time()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is gathered now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._pending:
+            return
+        self._tokens -= 1
+        frame, self._frame = self._frame, Frame()
+        dirty, self._dirty = self._dirty, {}
+        changed = list(self._changed.values())
+        self._changed = {}
+        alongside, self._alongside = self._alongside, []
+        alongside.extend(map(PutExecution, changed))
+        for execution_id, (cell_id, outputs) in dirty.items():
+            self._take(frame, execution_id, cell_id, outputs)
+        result = self._notebook.apply(frame, alongside, lambda _durable: self._publish(changed))
+        if result.cleared or result.foreign:
+            self._mend(result, dirty)
+
+    def _take(
+        self, frame: Frame, execution_id: ExecutionId, cell_id: CellId, outputs: KernelOutputs
+    ) -> None:
+        """Move the edits of one execution into a frame, and what overflows to its log."""
+        expected_count, edits = outputs.take(execution_id)
+        self._logs.append(execution_id, outputs.take_spill(execution_id))
+        if not edits:
+            return
+        patch = frame.cell(cell_id)
+        if not patch.edits:
+            patch.expected_count = expected_count
+        patch.edits.extend(edits)
+
+    def _mend(
+        self,
+        result: FrameResult,
+        dirty: dict[ExecutionId, tuple[CellId, KernelOutputs]],
+    ) -> None:
+        """Go on from what someone else made of a cell's outputs.
+
+        Emptied: only what came since shows (a user's "Clear outputs" is meant). Otherwise the
+        server's outputs are the truth and are written whole.
+        """
+        frame = Frame()
+        for execution_id, (cell_id, outputs) in dirty.items():
+            if cell_id in result.cleared:
+                outputs.cleared(execution_id)
+                self._take(frame, execution_id, cell_id, outputs)
+            elif cell_id in result.foreign:
+                frame.cells[cell_id] = CellPatch(edits=outputs.rewrite(execution_id))
+        if frame:
+            missed = self._notebook.apply(frame)
+            if missed.cleared or missed.foreign:
+                log.error("outputs of %s do not settle", sorted(missed.cleared | missed.foreign))
