@@ -38,8 +38,9 @@ def encode_source(source: str) -> str:
 def encode_rest(execution: Execution) -> str:
     """The value of the column ``rest``: each field that has no column of its own."""
     error, prompt, timing = execution.error, execution.prompt, execution.timing
+    user, ended_by = execution.requested_by, execution.ended_by
     rest = {
-        "user": [execution.requested_by.username, execution.requested_by.display_name],
+        "user": [user.username, user.display_name],
         "client_id": execution.client_id,
         "reason": execution.reason and execution.reason.value,
         "started_at": execution.started_at,
@@ -60,6 +61,7 @@ def encode_rest(execution: Execution) -> str:
         "record_timing": execution.record_timing,
         "store_history": execution.store_history,
         "time_limit_s": execution.time_limit_s,
+        "ended_by": ended_by and [ended_by.username, ended_by.display_name],
     }
     return _encode(rest)
 
@@ -69,6 +71,7 @@ def decode_execution(row: tuple[Any, ...]) -> Execution:
     (id_, request_id, kernel_id, document_id, cell_id, state, queued_at, ended_at) = row[:8]
     rest = json.loads(row[9])
     error, prompt, reason = rest["error"], rest["prompt"], rest["reason"]
+    ended_by = rest["ended_by"]
     return Execution(
         id=id_,
         request_id=request_id,
@@ -94,4 +97,5 @@ def decode_execution(row: tuple[Any, ...]) -> Execution:
         record_timing=rest["record_timing"],
         store_history=rest["store_history"],
         time_limit_s=rest["time_limit_s"],
+        ended_by=ended_by and User(*ended_by),
     )

@@ -164,10 +164,10 @@ class Store:
         In small pieces, so that what else is submitted goes in between.
         """
         before = now - history_days * 86_400
-        while await self._read(queries.prunable, before):
+        is_left = True
+        while is_left:
             self.submit([PruneHistory(before, _PRUNE_AT_ONCE)])
-            if not await self.flush():
-                return
+            is_left = await self.flush() and await self._read(queries.prunable, before)
 
     def document_bytes(self, document_id: DocumentId) -> int:
         """How many bytes of updates came since the last compaction, as far as submitted.

@@ -12,13 +12,14 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _CHECKPOINT_BYTES = 4 * 2**20
+_sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 def sync_file(path: Path) -> None:
     """Return when what was written to ``path`` would survive a power cut."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.fdatasync(fd)
+        _sync_data(fd)
     finally:
         os.close(fd)
 
