@@ -30,7 +30,6 @@ def prepare(database: Path) -> bool:
     try:
         check_version(connection)
         uses_wal = not is_on_network(database.parent)
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is a table
         connection.execute(f"PRAGMA journal_mode = {'WAL' if uses_wal else 'DELETE'}")
         migrate(connection)
     finally:

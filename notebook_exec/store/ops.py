@@ -13,7 +13,6 @@ from notebook_exec.core.model import DocumentId, Execution, Json, KernelId, Requ
 from notebook_exec.store.codec import encode_json, encode_rest, encode_source
 
 _COMPRESSION = 1  # notebooks shrink well at any level, and the writer must not be held up
-_FREED_PAGES = 1000
 
 
 class Op(Protocol):
@@ -171,6 +170,7 @@ class PutRequest:
 class PruneHistory:
     """Forget up to ``limit`` executions that ended before ``before``, and their requests (A2).
 
+    The file does not shrink, but the room in it is used again.
     Requests go with their last execution, so that a key is safe as long as its record is kept.
     """
 
@@ -188,8 +188,6 @@ class PruneHistory:
             " (SELECT 1 FROM executions WHERE executions.request_id = requests.id)",
             (self.before,),
         )
-        # The file gets smaller step by step; unused pages in it are used again anyway.
-        connection.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
 
 
 # --- kernels --------------------------------------------------------------------------------
