@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future as AsyncFuture
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future as ThreadFuture
 from datetime import datetime
 from typing import Any, Protocol
@@ -18,13 +18,20 @@ class Provisioner(Protocol):
     def has_process(self) -> bool:
         """Whether there is a process, dead or alive."""
 
-    async def poll(self) -> int | None:
+    def poll(self) -> Coroutine[Any, Any, int | None]:
         """None while the process runs, else its exit code."""
+
+
+class Session(Protocol):
+    """A ``jupyter_client.session.Session``."""
+
+    session: str
 
 
 class KernelManager(Protocol):
     """The manager of one kernel: a ``jupyter_client.AsyncKernelManager``."""
 
+    session: Session
     autorestart: bool
     shutting_down: bool
     last_activity: datetime

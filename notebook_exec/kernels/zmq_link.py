@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 
 from notebook_exec.core.model import (
     Conflict,
+    DeathReport,
     ExecutionId,
     KernelId,
     KernelMessage,
     KernelStartError,
 )
+from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.handshake import Handshake
 from notebook_exec.kernels.link import LinkListener
-from notebook_exec.kernels.managers import KernelManager, KernelManagers
-from notebook_exec.kernels.messages import Received, Wire
+from notebook_exec.kernels.managers import KernelManager
+from notebook_exec.kernels.messages import Parent, Received, Wire
 from notebook_exec.kernels.sockets import Sockets
+from notebook_exec.kernels.watch import KernelWatch
 
-log = logging.getLogger(__name__)
+_DRAIN_LIMIT_S = 1.0
 
 
 class ZmqLink:
     """A ``Link`` over ZMQ. What the kernel sends while the server is down is lost (not R2)."""
 
-    def __init__(
-        self, kernel_id: KernelId, managers: KernelManagers, listener: LinkListener
-    ) -> None:
-        self.kernel_id = kernel_id
+    def __init__(self, kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> None:
+        self._kernel_id = kernel_id
         self.session = uuid.uuid4().hex  # never the manager's: ROUTER handover steals (K10)
-        self._managers = managers
+        self._actions = actions
         self._listener = listener
+        self._watch = KernelWatch(kernel_id, actions, self)
+        self._manager_session = ""
         self._wire: Wire | None = None
         self._sockets: Sockets | None = None
         self._handshake: Handshake | None = None
 
+    @property
+    def kernel_id(self) -> KernelId:
+        """See ``Link``."""
+        return self._kernel_id
+
     async def open(self) -> None:
         """See ``Link.open``."""
-        if self.kernel_id not in self._managers:
+        managers = self._actions.managers
+        if self.kernel_id not in managers:
             raise KernelStartError(f"there is no kernel {self.kernel_id}")
-        self._connect()
+        ready = managers.get_kernel(self.kernel_id).ready
+        if ready.done() and (failure := ready.exception()) is not None:
+            raise KernelStartError(f"the kernel did not start: {failure}")
+        self._watch.start()
 
     def execute(
         self,
@@ -80,35 +91,63 @@ class ZmqLink:
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""
         try:
-            done = self._managers.interrupt_kernel(self.kernel_id)
-            if done is not None:
-                await done
+            await self._actions.interrupt(self.kernel_id, by=self)
         except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
             raise Conflict(f"the kernel cannot be interrupted: {error}") from error
 
     async def restart(self) -> None:
         """See ``Link.restart``."""
         try:
-            await self._managers.restart_kernel(self.kernel_id)
+            await self._actions.managers.restart_kernel(self.kernel_id)
         except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
             raise Conflict(f"the kernel cannot be restarted: {error}") from error
 
     async def close(self) -> None:
         """See ``Link.close``."""
+        await self._watch.close()
         self._disconnect()
 
-    def _connect(self) -> None:
-        """Connect to the kernel's present process."""
+    # --- what the watch tells (WatchListener) ----------------------------------------------
+
+    def on_process(self) -> None:
+        """Connect to the kernel's present process, on ports that may be new."""
         self._disconnect()
-        manager: KernelManager = self._managers.get_kernel(self.kernel_id)
+        manager: KernelManager = self._actions.managers.get_kernel(self.kernel_id)
         connection = manager.get_connection_info()
-        self._wire = Wire(
-            connection["key"],
-            connection["signature_scheme"],
-            session=self.session,
-        )
+        scheme = connection["signature_scheme"]
+        self._manager_session = manager.session.session
+        self._wire = Wire(connection["key"], scheme, session=self.session)
         self._sockets = Sockets(connection, self._wire, self._on_batch)
         self._handshake = Handshake(self._sockets, self._wire, self._listener.on_ready)
+
+    async def drain(self) -> None:
+        """Deliver what has come, within K1's two seconds."""
+        if self._sockets is not None:
+            await self._sockets.drain(_DRAIN_LIMIT_S)
+
+    def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """See ``LinkListener``."""
+        self._disconnect()
+        self._listener.on_died(report, restarting)
+
+    def on_restarting(self) -> None:
+        """The old process may go on to speak, but does not become ready any more."""
+        if self._handshake is not None:
+            self._handshake.close()
+        self._listener.on_restarting()
+
+    def on_interrupted(self, by: object) -> None:
+        """Whoever interrupts through this link knows."""
+        if by is not self:
+            self._listener.on_interrupted()
+
+    def on_shut_down(self) -> None:
+        """See ``LinkListener``."""
+        if self._handshake is not None:
+            self._handshake.close()
+        self._listener.on_shut_down()
+
+    # --- messages --------------------------------------------------------------------------
 
     def _disconnect(self) -> None:
         if self._handshake is not None:
@@ -126,6 +165,18 @@ class ZmqLink:
                     handshake.saw(message.channel, parent)
                 if handshake.is_own(parent) or message.msg_type == "iopub_welcome":
                     continue
+            if parent.msg_type == "interrupt_request" and self._is_foreign_interrupt(
+                message, parent
+            ):
+                self._listener.on_interrupted()
             messages.append(message)
         if messages:
             self._listener.on_messages(messages)
+
+    def _is_foreign_interrupt(self, message: KernelMessage, parent: Parent) -> bool:
+        """Whether some client asked the kernel itself; the manager's requests are known of."""
+        return (
+            message.msg_type == "status"
+            and message.content.get("execution_state") == "busy"
+            and parent.session != self._manager_session
+        )

@@ -1,0 +1,256 @@
+"""Life and death of one kernel's process, seen from outside through its kernel manager."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from asyncio import Future as AsyncFuture
+from concurrent.futures import Future as ThreadFuture
+from enum import Enum
+from typing import Protocol
+
+from notebook_exec.core.model import DeathReport, KernelId
+from notebook_exec.kernels.actions import KernelActions
+from notebook_exec.kernels.managers import KernelManager
+
+log = logging.getLogger(__name__)
+
+_POLL_INTERVAL_S = 0.25
+
+
+class WatchListener(Protocol):
+    """What a watch tells. Only ``drain`` may take time."""
+
+    def on_process(self) -> None:
+        """There is a process, the first or a new one: connect."""
+
+    async def drain(self) -> None:
+        """The old process is gone: take what it said last, before what follows is told."""
+
+    def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """See ``LinkListener``."""
+
+    def on_restarting(self) -> None:
+        """See ``LinkListener``."""
+
+    def on_interrupted(self, by: object) -> None:
+        """The kernel is interrupted; ``by`` is what ``KernelActions.interrupt`` was given."""
+
+    def on_shut_down(self) -> None:
+        """See ``LinkListener``."""
+
+
+class _Phase(Enum):
+    STARTING = "starting"
+    UP = "up"
+    REPLACING = "replacing"  # someone restarts it
+    DEAD = "dead"
+    OVER = "over"  # shut down
+
+
+class KernelWatch:
+    """Watches one kernel of a manager of many.
+
+    A process is known by its manager's ``ready`` future: each start makes a new one, whoever
+    began it. While that is pending or ``shutting_down`` is set, a dead process is on purpose.
+    """
+
+    def __init__(
+        self,
+        kernel_id: KernelId,
+        actions: KernelActions,
+        listener: WatchListener,
+        *,
+        poll_interval_s: float = _POLL_INTERVAL_S,
+    ) -> None:
+        self._kernel_id = kernel_id
+        self._actions = actions
+        self._listener = listener
+        self._poll_interval_s = poll_interval_s
+        self._phase = _Phase.STARTING
+        self._process: AsyncFuture[None] | ThreadFuture[None] | None = None
+        self._report = DeathReport()
+        self._hooked: KernelManager | None = None
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; nothing is told before this returns."""
+        self._actions.listen(self._kernel_id, self)
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop. Complete when it returns; may be repeated."""
+        self._phase = _Phase.OVER
+        self._actions.ignore(self._kernel_id, self)
+        self._unhook()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    # --- what others do (ActionListener) --------------------------------------------------
+
+    def before_interrupt(self, by: object) -> None:
+        """See ``ActionListener``."""
+        if self._phase is not _Phase.OVER:
+            self._listener.on_interrupted(by)
+
+    def before_restart(self) -> None:
+        """See ``ActionListener``."""
+        if self._phase not in (_Phase.REPLACING, _Phase.OVER):
+            self._phase = _Phase.REPLACING
+            self._listener.on_restarting()
+
+    def after_restart(self, failed: bool) -> None:
+        """See ``ActionListener``."""
+        manager = self._manager()
+        if failed and manager is not None and manager.ready is self._process:
+            self._process = None  # nothing was restarted: the old process is to be used again
+        self._wake.set()
+
+    def before_shutdown(self) -> None:
+        """See ``ActionListener``."""
+        if self._phase is not _Phase.OVER:
+            self._phase = _Phase.OVER
+            self._listener.on_shut_down()
+
+    # --- what the restarter of jupyter_client does ----------------------------------------
+
+    def _before_auto_restart(self) -> None:
+        """The restarter noticed a death, perhaps before this watch did."""
+        manager = self._manager()
+        if self._phase is _Phase.UP and manager is not None:
+            self._report = _last_report(manager)
+            self._phase = _Phase.DEAD
+            self._listener.on_died(self._report, True)
+
+    def _gave_up(self) -> None:
+        """The restarter restarts no more; the kernel stays dead."""
+        if self._phase is not _Phase.OVER:
+            self._phase = _Phase.DEAD
+            self._listener.on_died(self._report, False)
+
+    # --- polling ---------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while self._phase is not _Phase.OVER:
+            try:
+                await self._look_for_process()
+                await self._look_for_death()
+            except Exception:  # managers and provisioners of others raise what they like
+                log.exception("cannot see how kernel %s is", self._kernel_id)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._poll_interval_s)
+            self._wake.clear()
+
+    async def _look_for_process(self) -> None:
+        manager = self._manager()
+        if manager is None:
+            self.before_shutdown()
+            return
+        ready = manager.ready
+        if self._phase is _Phase.OVER or ready is self._process or _is_pending(manager):
+            return
+        self._process = ready
+        failure = ready.exception()
+        if failure is not None:
+            self._phase = _Phase.DEAD
+            self._listener.on_died(DeathReport(log_tail=str(failure)), False)
+            return
+        if self._phase is _Phase.UP:  # replaced behind our back
+            self._phase = _Phase.REPLACING
+            self._listener.on_restarting()
+        await self._listener.drain()
+        if self._is_over():
+            return
+        self._phase = _Phase.UP
+        self._hook(manager)
+        self._listener.on_process()
+
+    async def _look_for_death(self) -> None:
+        manager = self._manager()
+        if manager is None or self._phase is not _Phase.UP or _is_pending(manager):
+            return
+        process = manager.ready
+        report = await _poll(manager)
+        if report is None or manager.ready is not process or _is_pending(manager):
+            return
+        self._report = report
+        await self._listener.drain()
+        if self._phase is _Phase.UP:  # else someone told of it or restarts it meanwhile
+            self._phase = _Phase.DEAD
+            self._listener.on_died(report, _is_auto_restarted(manager))
+
+    def _is_over(self) -> bool:
+        return self._phase is _Phase.OVER
+
+    def _manager(self) -> KernelManager | None:
+        managers = self._actions.managers
+        if self._kernel_id not in managers:
+            return None
+        manager: KernelManager = managers.get_kernel(self._kernel_id)
+        return manager
+
+    def _hook(self, manager: KernelManager) -> None:
+        if self._hooked is not manager:
+            self._unhook()
+            self._hooked = manager
+            manager.add_restart_callback(self._before_auto_restart, "restart")
+            manager.add_restart_callback(self._gave_up, "dead")
+
+    def _unhook(self) -> None:
+        if self._hooked is not None:
+            self._hooked.remove_restart_callback(self._before_auto_restart, "restart")
+            self._hooked.remove_restart_callback(self._gave_up, "dead")
+            self._hooked = None
+
+
+def _is_pending(manager: KernelManager) -> bool:
+    return manager.shutting_down or not manager.ready.done()
+
+
+def _is_auto_restarted(manager: KernelManager) -> bool:
+    """Managers without ``restarter_class`` have ``autorestart`` too, but do nothing about it."""
+    return manager.autorestart and hasattr(manager, "restarter_class")
+
+
+async def _poll(manager: KernelManager) -> DeathReport | None:
+    """How the process ended; None if it lives, or if nobody here can know."""
+    provisioner = manager.provisioner
+    if not manager.owns_kernel or provisioner is None:
+        return None
+    if not provisioner.has_process:
+        return DeathReport()
+    code = await provisioner.poll()
+    return None if code is None else death_report(code)
+
+
+def _last_report(manager: KernelManager) -> DeathReport:
+    """How a process that is dead ended, without giving way to who forgets it at once.
+
+    Provisioners of processes on this machine answer without waiting for anything.
+    """
+    if manager.provisioner is None or not manager.provisioner.has_process:
+        return DeathReport()
+    polling = manager.provisioner.poll()
+    try:
+        polling.send(None)
+    except StopIteration as answer:
+        return DeathReport() if answer.value is None else death_report(answer.value)
+    except Exception:  # provisioners of others raise what they like
+        log.exception("cannot see how a kernel ended")
+    finally:
+        polling.close()
+    return DeathReport()
+
+
+def death_report(code: int) -> DeathReport:
+    """What a ``Popen.returncode`` says: negative is the number of a signal."""
+    if code >= 0:
+        return DeathReport(exit_code=code)
+    try:
+        return DeathReport(signal=signal.Signals(-code).name)
+    except ValueError:  # a real-time signal
+        return DeathReport(signal=f"signal {-code}")
