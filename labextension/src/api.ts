@@ -1,0 +1,134 @@
+// A typed client of the server's HTTP interface (SPEC A1, A2).
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import { ApiError } from './errors';
+import { ExecutionState, IExecutionError, isState, readError } from './state';
+
+/** What to run, as `POST /api/executions` takes it. */
+export interface ISubmission {
+  readonly document_id: string;
+  readonly cells: readonly {
+    readonly cell_id: string;
+    readonly source: string;
+  }[];
+  readonly client_id: string;
+  readonly record_timing: boolean;
+  readonly kernel?: { readonly id: string };
+}
+
+/** How one run of one cell stands, of what the server answers the part that is used here. */
+export interface IExecution {
+  readonly id: string;
+  readonly cellId: string | null;
+  readonly state: ExecutionState;
+  readonly error: IExecutionError | null;
+}
+
+/** The server's executions. */
+export class ExecutionsApi {
+  constructor(serverSettings: ServerConnection.ISettings) {
+    this._settings = serverSettings;
+  }
+
+  /**
+   * Queues cells, as one request (SPEC Q2).
+   *
+   * @param key - the same for each try of the same submission, so that none runs twice
+   * @returns the executions, in the order of `submission.cells`
+   */
+  async submit(submission: ISubmission, key: string): Promise<IExecution[]> {
+    const answer = await this._request('', {
+      method: 'POST',
+      body: JSON.stringify(submission),
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }
+    });
+    const executions = field(answer, 'executions');
+    if (!Array.isArray(executions)) {
+      throw new ApiError('The answer has no executions', 502, 'protocol', '');
+    }
+    return executions.map(readExecution);
+  }
+
+  /** How the execution stands; null if the server does not know it (any more). */
+  async get(id: string): Promise<IExecution | null> {
+    try {
+      return readExecution(await this._request(encodeURIComponent(id), {}));
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) {
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  /** Cancels one execution; the running one is interrupted (SPEC Q7). */
+  async cancel(id: string): Promise<void> {
+    await this._request(encodeURIComponent(id), { method: 'DELETE' });
+  }
+
+  /** Answers a prompt; an `ApiError` with status 409 says that it waits no more (SPEC P2). */
+  async answer(id: string, value: string): Promise<void> {
+    await this._request(`${encodeURIComponent(id)}/input`, {
+      method: 'POST',
+      body: JSON.stringify({ value }),
+      headers: { 'Content-Type': 'application/json' }
+    });
+  }
+
+  private async _request(path: string, init: RequestInit): Promise<unknown> {
+    const base = URLExt.join(this._settings.baseUrl, 'api/executions');
+    const response = await ServerConnection.makeRequest(
+      path ? URLExt.join(base, path) : base,
+      init,
+      this._settings
+    );
+    const text = await response.text();
+    const answer = parse(text);
+    if (!response.ok) {
+      throw new ApiError(
+        textField(answer, 'message') || response.statusText,
+        response.status,
+        textField(answer, 'reason'),
+        textField(answer, 'field')
+      );
+    }
+    return answer;
+  }
+
+  private readonly _settings: ServerConnection.ISettings;
+}
+
+function readExecution(value: unknown): IExecution {
+  const id = field(value, 'id');
+  const state = field(value, 'state');
+  const cellId = field(value, 'cell_id');
+  if (typeof id !== 'string' || !isState(state)) {
+    throw new ApiError('The answer is no execution', 502, 'protocol', '');
+  }
+  return {
+    id,
+    cellId: typeof cellId === 'string' ? cellId : null,
+    state,
+    error: readError(field(value, 'error'))
+  };
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
+}
+
+function textField(value: unknown, name: string): string {
+  const text = field(value, name);
+  return typeof text === 'string' ? text : '';
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

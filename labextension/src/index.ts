@@ -1,0 +1,140 @@
+// The plugins of notebook_exec in JupyterLab and Notebook 7.
+import {
+  IConnectionLost,
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
+import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import {
+  ITranslator,
+  TranslationBundle,
+  nullTranslator
+} from '@jupyterlab/translation';
+import { DisposableSet } from '@lumino/disposable';
+
+import { CellStatus } from './cellstatus';
+import { connectionNotice } from './connection';
+import { Entries, sharedDocument } from './entries';
+import { Executions } from './executions';
+import { ServerCellExecutor } from './executor';
+import { OutputViews, forServerNotebooks } from './notebooks';
+import { Prompts } from './prompt';
+import { IExecutions } from './tokens';
+
+export { IExecutions } from './tokens';
+
+const executions: JupyterFrontEndPlugin<IExecutions> = {
+  id: 'notebook-exec:executions',
+  description: 'Which notebooks the server runs, and with which client.',
+  autoStart: true,
+  provides: IExecutions,
+  optional: [ISettingRegistry],
+  activate: (app: JupyterFrontEnd, registry: ISettingRegistry | null) => {
+    const made = new Executions(app.serviceManager.serverSettings);
+    const read = (settings: ISettingRegistry.ISettings): void => {
+      made.serverSide = settings.composite.serverSide !== false;
+    };
+    registry?.load(executions.id).then(
+      settings => {
+        read(settings);
+        settings.changed.connect(read);
+      },
+      (reason: unknown) => console.error('No settings of notebook_exec', reason)
+    );
+    return made;
+  }
+};
+
+const cellExecutor: JupyterFrontEndPlugin<INotebookCellExecutor> = {
+  id: 'notebook-exec:cell-executor',
+  description: 'Runs the cells of shared notebooks on the server.',
+  autoStart: true,
+  provides: INotebookCellExecutor,
+  requires: [IExecutions],
+  optional: [ITranslator],
+  activate: (
+    _: JupyterFrontEnd,
+    known: IExecutions,
+    translator: ITranslator | null
+  ) => new ServerCellExecutor(known, translator ?? nullTranslator)
+};
+
+const notebooks: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:notebooks',
+  description: 'Shows what the server runs: outputs, queue, prompts for input.',
+  autoStart: true,
+  requires: [IExecutions, INotebookTracker],
+  optional: [ITranslator],
+  activate: (
+    _: JupyterFrontEnd,
+    known: IExecutions,
+    tracker: INotebookTracker,
+    translator: ITranslator | null
+  ) => {
+    const trans = bundle(translator);
+    const cancel = (id: string): void => {
+      known.api.cancel(id).catch((reason: unknown) => {
+        const message =
+          reason instanceof Error ? reason.message : String(reason);
+        Notification.error(trans.__('The cell was not cancelled: %1', message));
+      });
+    };
+    forServerNotebooks(tracker, known, panel => {
+      const document = panel.model && sharedDocument(panel.model);
+      if (!panel.model || !document) {
+        return null;
+      }
+      const entries = new Entries(document);
+      return DisposableSet.from([
+        OutputViews.share(panel.model),
+        new CellStatus(panel, entries, cancel, trans),
+        new Prompts(
+          panel,
+          entries,
+          (id, value) => known.api.answer(id, value),
+          trans
+        ),
+        entries
+      ]);
+    });
+  }
+};
+
+const connectionLost: JupyterFrontEndPlugin<IConnectionLost> = {
+  id: 'notebook-exec:connection-lost',
+  description: 'Says without a dialog that the server is out of reach.',
+  autoStart: true,
+  provides: IConnectionLost,
+  requires: [JupyterFrontEnd.IPaths],
+  optional: [ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    paths: JupyterFrontEnd.IPaths,
+    translator: ITranslator | null
+  ) => {
+    const trans = bundle(translator);
+    const restart = 'hub:restart';
+    const action = paths.urls.hubPrefix
+      ? {
+          label: trans.__('Restart the server'),
+          run: () => void app.commands.execute(restart)
+        }
+      : null;
+    return connectionNotice(app.serviceManager.serverSettings, trans, action);
+  }
+};
+
+function bundle(translator: ITranslator | null): TranslationBundle {
+  return (translator ?? nullTranslator).load('notebook_exec');
+}
+
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  executions,
+  cellExecutor,
+  notebooks,
+  connectionLost
+];
+
+export default plugins;

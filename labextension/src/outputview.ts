@@ -1,0 +1,251 @@
+// A code cell's outputs as this page shows them: they follow the document, and never write it.
+//
+// JupyterLab's own model keeps its copy of the outputs in both directions. Where the server is
+// the only writer that goes wrong: its changes of a text are applied at the end of the last
+// output wherever they were made, an output put in between lands at the end, and whatever
+// redraws an output here (trusting it, a renderer that adds a picture) is written back by each
+// open page. So its two connections are taken out, and this one is put in their place.
+import type { CodeCellModel } from '@jupyterlab/cells';
+import type { CellChange, ISharedCodeCell } from '@jupyter/ydoc';
+import type * as nbformat from '@jupyterlab/nbformat';
+import type { IOutputAreaModel } from '@jupyterlab/outputarea';
+import { JSONExt } from '@lumino/coreutils';
+import type { IDisposable } from '@lumino/disposable';
+import type * as Y from 'yjs';
+
+import { IDelta, growth, listSteps, textSteps } from './deltas';
+
+/** Its text changes are the document's own: JupyterLab must not write them there again. */
+const SILENT = { silent: true };
+
+/** The parts of JupyterLab's model that this takes the place of; not public there. */
+interface IModelInside {
+  _onSharedModelChanged(sender: ISharedCodeCell, change: CellChange): void;
+  onOutputsChange(
+    sender: IOutputAreaModel,
+    change: IOutputAreaModel.ChangedArgs
+  ): void;
+}
+
+export class OutputView implements IDisposable {
+  /**
+   * The view of `model`'s outputs; null if the model is not built as this page knows it, and
+   * then stays as JupyterLab made it.
+   */
+  static of(model: CodeCellModel): OutputView | null {
+    const inside = model as unknown as Partial<IModelInside>;
+    const cell =
+      'ymodel' in model.sharedModel ? model.sharedModel.ymodel : null;
+    const outputs = (cell as Y.Map<unknown> | null)?.get('outputs');
+    return outputs &&
+      typeof inside._onSharedModelChanged === 'function' &&
+      typeof inside.onOutputsChange === 'function'
+      ? new OutputView(
+          model,
+          inside as IModelInside,
+          outputs as Y.Array<Y.Map<unknown>>
+        )
+      : null;
+  }
+
+  private constructor(
+    model: CodeCellModel,
+    inside: IModelInside,
+    shared: Y.Array<Y.Map<unknown>>
+  ) {
+    this._model = model;
+    this._inside = inside;
+    this._shared = shared;
+    model.sharedModel.changed.disconnect(inside._onSharedModelChanged, model);
+    model.outputs.changed.disconnect(inside.onOutputsChange, model);
+    // One output of the document is one output here: positions must agree.
+    Object.defineProperty(model.outputs, 'shouldCombine', {
+      configurable: true,
+      value: () => false
+    });
+    model.sharedModel.changed.connect(this._onCellChanged, this);
+    model.sharedModel.metadataChanged.connect(this._onMetadataChanged, this);
+    model.outputs.changed.connect(this._onViewChanged, this);
+    shared.observeDeep(this._onOutputsChanged);
+    if (model.outputs.length !== shared.length) {
+      this._rewrite();
+    }
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** Gives the outputs back to JupyterLab, as where the user lets it run the cells. */
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    this._shared.unobserveDeep(this._onOutputsChanged);
+    const model = this._model;
+    if (model.isDisposed) {
+      return;
+    }
+    model.sharedModel.changed.disconnect(this._onCellChanged, this);
+    model.sharedModel.metadataChanged.disconnect(this._onMetadataChanged, this);
+    model.outputs.changed.disconnect(this._onViewChanged, this);
+    Reflect.deleteProperty(model.outputs, 'shouldCombine');
+    model.sharedModel.changed.connect(
+      this._inside._onSharedModelChanged,
+      model
+    );
+    model.outputs.changed.connect(this._inside.onOutputsChange, model);
+  }
+
+  /** All but the outputs is JupyterLab's matter. */
+  private _onCellChanged(sender: ISharedCodeCell, change: CellChange): void {
+    const rest = { ...change };
+    delete rest.outputsChange;
+    delete rest.streamOutputChange;
+    if (sender.executionState === 'running') {
+      // At a count JupyterLab takes the cell for done, and says so in the document.
+      delete rest.executionCountChange;
+    }
+    this._inside._onSharedModelChanged.call(this._model, sender, rest);
+  }
+
+  /** The server trusts a cell as it starts it, with its old outputs gone (SPEC O18). */
+  private _onMetadataChanged(
+    _: ISharedCodeCell,
+    change: { key: string; newValue?: unknown }
+  ): void {
+    if (change.key === 'trusted' && change.newValue === true) {
+      this._rewrite(); // what was there before must not be trusted, not even for a moment
+      this._model.trusted = true;
+    }
+  }
+
+  /** Clearing outputs is an edit that people make, and the only one. */
+  private _onViewChanged(
+    _: IOutputAreaModel,
+    change: IOutputAreaModel.ChangedArgs
+  ): void {
+    if (change.type === 'clear' && !this._isApplying) {
+      this._model.sharedModel.updateOutputs(0, this._shared.length, []);
+    }
+  }
+
+  private readonly _onOutputsChanged = (
+    events: Y.YEvent<Y.AbstractType<unknown>>[]
+  ): void => {
+    if (this._model.isDisposed) {
+      return;
+    }
+    const list = events.find(
+      event => event.target === (this._shared as unknown)
+    );
+    const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
+    const outputs = this._model.outputs;
+    if (outputs.length !== this._shared.length - growth(delta)) {
+      this._rewrite();
+      return;
+    }
+    const fresh = this._applyList(delta);
+    for (const event of events) {
+      const [index, key] = event.path;
+      if (typeof index === 'number' && !fresh.has(index)) {
+        if (key === 'text') {
+          this._applyText(index, event.delta as IDelta<string>[]);
+        } else {
+          this._apply(() => outputs.set(index, this._output(index)));
+        }
+      }
+    }
+  };
+
+  /** Which outputs were put anew. */
+  private _applyList(delta: IDelta<unknown[]>[]): Set<number> {
+    const fresh = new Set<number>();
+    const outputs = this._model.outputs;
+    const after = this._shared.toArray().map((_, index) => index);
+    this._apply(() => {
+      for (const step of listSteps(outputs.length, delta, after)) {
+        if (step.do === 'remove') {
+          outputs.remove(step.index);
+        } else {
+          fresh.add(step.value);
+          const output = this._output(step.value);
+          if (step.do === 'set') {
+            outputs.set(step.index, output);
+          } else {
+            outputs.add(output);
+          }
+        }
+      }
+    });
+    return fresh;
+  }
+
+  private _applyText(index: number, delta: IDelta<string>[]): void {
+    const output = this._output(index);
+    const text = this._model.outputs.get(index).streamText;
+    if (!text) {
+      this._apply(() => this._model.outputs.set(index, output));
+      return;
+    }
+    for (const step of textSteps(delta)) {
+      if (step.delete) {
+        text.remove(step.start, step.start + step.delete, SILENT);
+      }
+      if (step.insert) {
+        text.insert(step.start, step.insert, SILENT);
+      }
+    }
+    if (text.text !== output.text) {
+      // JupyterLab had resolved control characters when it read this output.
+      text.remove(0, text.text.length, SILENT);
+      text.insert(0, output.text as string, SILENT);
+    }
+  }
+
+  /** Brings every output into line, and leaves those alone that are. */
+  private _rewrite(): void {
+    const outputs = this._model.outputs;
+    this._apply(() => {
+      while (outputs.length > this._shared.length) {
+        outputs.remove(outputs.length - 1);
+      }
+      for (let index = 0; index < this._shared.length; index++) {
+        const output = this._output(index);
+        if (index >= outputs.length) {
+          outputs.add(output);
+        } else if (!JSONExt.deepEqual(outputs.get(index).toJSON(), output)) {
+          outputs.set(index, output);
+        }
+      }
+    });
+  }
+
+  private _output(index: number): nbformat.IOutput {
+    const output: unknown = this._shared.get(index);
+    const plain = (
+      typeof output === 'object' && output !== null && 'toJSON' in output
+        ? (output as Y.Map<unknown>).toJSON()
+        : output
+    ) as nbformat.IOutput;
+    return Array.isArray(plain.text)
+      ? { ...plain, text: plain.text.join('') }
+      : plain;
+  }
+
+  private _apply(change: () => void): void {
+    this._isApplying = true;
+    try {
+      change();
+    } finally {
+      this._isApplying = false;
+    }
+  }
+
+  private _isDisposed = false;
+  private _isApplying = false;
+  private readonly _model: CodeCellModel;
+  private readonly _inside: IModelInside;
+  private readonly _shared: Y.Array<Y.Map<unknown>>;
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { IEntry, isFinal, places, readEntry, stopwatch } from '../src/state';
+
+const ENTRY = {
+  id: 'e1',
+  request_id: 'r1',
+  state: 'running',
+  kernel_id: 'k1',
+  queued_at: '2026-01-01T00:00:00.000Z',
+  started_at: '2026-01-01T00:00:01.500Z',
+  ended_at: null,
+  requested_by: { username: 'ada', display_name: 'Ada' }
+};
+
+function queued(id: string, queuedAt: number): IEntry {
+  return {
+    ...readEntry(ENTRY)!,
+    id,
+    state: 'queued',
+    queuedAt
+  };
+}
+
+test('an entry is read as the server writes it', () => {
+  const entry = readEntry(ENTRY);
+  assert.equal(entry?.state, 'running');
+  assert.equal(entry.startedAt! - entry.queuedAt!, 1500);
+  assert.equal(entry.endedAt, null);
+  assert.equal(entry.requestedBy, 'Ada');
+  assert.equal(entry.prompt, null);
+});
+
+test('an entry in a shared map is read too', () => {
+  assert.equal(readEntry({ toJSON: () => ENTRY })?.id, 'e1');
+});
+
+test('S2: what is no entry is not taken for one', () => {
+  for (const value of [
+    null,
+    undefined,
+    7,
+    'running',
+    [],
+    {},
+    { ...ENTRY, id: 7 },
+    { ...ENTRY, state: 'exploded' },
+    { ...ENTRY, state: '__proto__' }
+  ]) {
+    assert.equal(readEntry(value), null);
+  }
+});
+
+test('S2: fields of a wrong type do no harm', () => {
+  const entry = readEntry({
+    ...ENTRY,
+    started_at: {},
+    requested_by: 3,
+    prompt: { prompt: 4, password: 'yes' },
+    error: { traceback: 'x' }
+  });
+  assert.equal(entry?.startedAt, null);
+  assert.deepEqual(entry?.prompt, { prompt: '', password: false });
+  assert.deepEqual(entry?.error, { ename: '', evalue: '', traceback: [] });
+});
+
+test('Q1: waiting for input is not an end', () => {
+  assert.equal(isFinal('waiting_input'), false);
+  assert.equal(isFinal('queued'), false);
+  assert.equal(isFinal('lost'), true);
+});
+
+test('U2: places count what runs, then the requests, then the cells from the top', () => {
+  const entries = new Map<string, IEntry>([
+    ['c', queued('3', 20)],
+    ['b', queued('2', 10)],
+    ['a', queued('1', 10)],
+    ['run', readEntry(ENTRY)!],
+    ['done', { ...readEntry(ENTRY)!, state: 'finished' }]
+  ]);
+  const found = places(entries, ['run', 'a', 'b', 'c', 'done']);
+  assert.deepEqual([...found].sort(), [
+    ['a', 1],
+    ['b', 2],
+    ['c', 3]
+  ]);
+});
+
+test('a stopwatch reads as people read it', () => {
+  assert.equal(stopwatch(-5), '0 s');
+  assert.equal(stopwatch(59_999), '59 s');
+  assert.equal(stopwatch(65_000), '1:05');
+  assert.equal(stopwatch(7_389_000), '2:03:09');
+});
