@@ -437,7 +437,7 @@ class Scheduler:
             self._live.end(run.id, _FAILED, Reason.TIME_LIMIT, now, error=error)
         self._live.cancel_waiting(Reason.KERNEL_RESTARTED, None, now)
         self._live.note(SendRestart(error.evalue))
-        self._ready, self._restart_sent, self._hold_until = False, True, None
+        self._ready, self._restart_sent = False, True
 
     def _say(self, run: Run, text: str) -> None:
         self._live.note(ShowText(run.id, "stderr", text))

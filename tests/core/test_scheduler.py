@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from scheduler_world import ADA, VALUE_ERROR, World, execution, names
 
@@ -148,7 +150,7 @@ def test_code_without_a_notebook_stops_its_request_only() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"on_error": OnError.CONTINUE}, {"raises_exception": True}])
-def test_errors_that_do_not_stop(fields: dict[str, object]) -> None:
+def test_errors_that_do_not_stop(fields: dict[str, Any]) -> None:
     """Q6: with "continue", or in a cell tagged raises-exception, an error does not stop."""
     world = World()
     world.submit(execution("a", client_id="page", **fields), execution("b", client_id="page"))

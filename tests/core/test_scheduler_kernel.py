@@ -255,6 +255,16 @@ def test_ready_again_without_a_restart() -> None:
     assert world.scheduler.next_wake == 130.0
 
 
+def test_ready_again_while_it_is_being_stopped() -> None:
+    """K2, Q8: no second interrupt, and the notice comes when it was due."""
+    world = World()
+    world.cells("a")
+    world.interrupt()
+    world.wait(6)
+    assert not world.do(KernelReady())
+    assert names(world.wait(4)) == ["text a stderr"]
+
+
 # --- a new server takes over ----------------------------------------------------------------
 
 
@@ -357,6 +367,27 @@ def test_stopped_before_the_kernel_is_reached() -> None:
         world.do(Resumed((execution("a", state=ExecutionState.RUNNING, started_at=50.0),)))
         assert SendInterrupt() not in stop(world)
         assert SendInterrupt() in world.do(KernelReady())
+
+
+def test_no_interrupt_for_a_run_that_was_replied_to() -> None:
+    """R2, Q7: the kernel is through with it, and may have begun with someone else's code."""
+    world = World(ready=False)
+    replied = execution(
+        "a", state=ExecutionState.RUNNING, reason=Reason.CANCELLED, timing=Timing(reply="t")
+    )
+    world.do(Resumed((replied,)))
+    assert not world.do(KernelReady())
+    assert names(world.wait(1)) == ["text a stderr", "a running→cancelled"]
+
+
+def test_an_idle_before_the_crash_counts() -> None:
+    """R2, Q16: a run that only lacks its reply does not wait for ever."""
+    world = World(ready=False)
+    idle = execution("a", state=ExecutionState.RUNNING, timing=Timing(idle="t"), started_at=1.0)
+    world.do(Resumed((idle,)))
+    world.do(KernelReady())
+    world.wait(10)
+    assert world.states("a") == "lost"
 
 
 def test_a_prompt_survives_while_the_kernel_waits() -> None:

@@ -184,6 +184,16 @@ def test_a_running_cell_that_is_deleted_goes_on() -> None:
     assert world.states("ab") == "finished running"
 
 
+def test_a_cancelled_run_whose_reply_is_lost() -> None:
+    """Q7: it was to be cancelled, and the kernel is through with it."""
+    world = World()
+    world.cells("a")
+    world.cancel("a")
+    world.idle("a")
+    world.wait(10)
+    assert world.state("a") == CANCELLED
+
+
 # --- interrupt ------------------------------------------------------------------------------
 
 
@@ -290,6 +300,16 @@ def test_interrupt_while_the_kernel_starts() -> None:
     assert world.states("c") == "running"
 
 
+def test_interrupt_after_the_reply() -> None:
+    """Q8: the cell has run to its end, so finished is true; the queue is cancelled."""
+    world = World()
+    world.cells("ab")
+    world.reply("a")
+    assert names(world.interrupt()) == ["b queued→cancelled", "interrupt"]
+    world.idle("a")
+    assert world.state("a") == (ExecutionState.FINISHED, None)
+
+
 # --- prompts --------------------------------------------------------------------------------
 
 
@@ -377,6 +397,15 @@ def test_the_end_of_the_kernel_removes_the_prompt(event: Event) -> None:
     world.do(event)
     assert world.known["a"].prompt is None
     assert world.known["a"].state.is_final
+
+
+def test_no_prompt_of_a_run_that_is_through() -> None:
+    """P1: with the idle in, the kernel waits for nothing."""
+    for through in (World.reply, World.idle):
+        world = World()
+        world.cells("a")
+        through(world, "a")
+        assert not world.ask("a")
 
 
 # --- time limit -----------------------------------------------------------------------------
@@ -485,3 +514,25 @@ def test_a_failed_cell_at_its_limit_with_another_error() -> None:
     world.fail("a", VALUE_ERROR)
     assert world.state("a") == (ExecutionState.FAILED, Reason.TIME_LIMIT)
     assert world.known["a"].error == VALUE_ERROR
+
+
+def test_no_limit_for_a_run_that_is_through() -> None:
+    """Q15: while only the reply or the idle is missing, there is nothing to interrupt."""
+    for through in (World.reply, World.idle):
+        world = World()
+        world.cells("a", time_limit_s=5.0)
+        world.now += 4.5
+        through(world, "a")
+        world.wait(20)
+        assert not any(isinstance(e, SendInterrupt) for e in world.log)
+        assert world.known["a"].state.is_final
+
+
+def test_the_limit_after_an_interrupt() -> None:
+    """Q8, Q15: the restart is announced, so it need not be offered any more."""
+    world = World()
+    world.cells("a", time_limit_s=30.0)
+    world.wait(25)
+    world.interrupt()
+    assert names(world.wait(14)) == ["text a stderr", "a running→running", "interrupt"]
+    assert names(world.wait(1))[-1] == "restart"
