@@ -1,0 +1,142 @@
+"""What is measured: the cells, when they are done, and what is to be reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_BAR = 20
+_PROGRESS = r"""
+import sys
+for i in range(STEPS + 1):
+    done = i * 20 // STEPS
+    line = f"\r{i * 100 // STEPS:3d}%|{'█' * done}{' ' * (20 - done)}| {i}/STEPS"
+    print(line, end="", file=sys.stderr, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement.
+
+    ``meter`` says what is counted: "latency" (each cell alone), "finished" (cells run),
+    "stream" (bytes of streams), "progress" (the last step shown) or "displays" (outputs).
+    ``expected``: what the meter shows when all is there. ``text``: what the stream says then.
+    """
+
+    name: str
+    title: str
+    cells: tuple[str, ...]
+    meter: str
+    expected: int
+    text: str | None = None
+    lines: int = 0
+    clients: int = 1
+    notebooks: int = 1
+    has_raw: bool = True
+    timeout_s: float = 60.0
+
+
+def cases(scale: float) -> dict[str, Case]:
+    """All cases by name; ``scale`` below 1 makes them smaller, for trying things out."""
+
+    def count(full: int) -> int:
+        return max(5, round(full * scale))
+
+    made = [
+        Case(
+            "latency",
+            "request sent → `print(1)` visible",
+            ("print(1)",) * count(20),
+            "latency",
+            2,
+        ),
+        Case(
+            "cells",
+            f"{count(200)} trivial cells in one request",
+            ("x = 1",) * count(200),
+            "finished",
+            count(200),
+        ),
+        _lines("lines", "one cell, {} flushed lines", count(20_000)),
+        _progress(count(5_000)),
+        Case(
+            "displays",
+            f"one cell, {count(1_000)} displays",
+            (f"for i in range({count(1_000)}): display(i)",),
+            "displays",
+            count(1_000),
+        ),
+        _lines("clients", "{} lines with 20 clients", count(5_000), clients=20),
+        _lines("notebooks", "10 notebooks at once, {} lines each", count(2_000), notebooks=10),
+    ]
+    return {case.name: case for case in made}
+
+
+def _lines(name: str, title: str, lines: int, *, clients: int = 1, notebooks: int = 1) -> Case:
+    text = "".join(f"line {number}\n" for number in range(lines))
+    code = f"for i in range({lines}): print('line', i, flush=True)"
+    return Case(
+        name,
+        title.format(f"{lines:,}"),
+        (code,),
+        "stream",
+        len(text),
+        text=text,
+        lines=lines,
+        clients=clients,
+        notebooks=notebooks,
+        has_raw=clients == notebooks == 1,
+    )
+
+
+def _progress(steps: int) -> Case:
+    code = _PROGRESS.replace("STEPS", str(steps))
+    final = f"100%|{'█' * _BAR}| {steps}/{steps}"
+    title = f"{steps:,} updates of a tqdm line"
+    return Case("progress", title, (code,), "progress", steps, text=final)
+
+
+def step_shown(text: str, steps: int) -> int:
+    """Up to which step a progress line went; 0 if it shows none."""
+    shown = re.findall(rf"(\d+)/{steps}\b", text[-400:])
+    return int(shown[-1]) if shown else 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one of our numbers has to be. ``value`` takes ours and the raw kernel's result."""
+
+    case: str
+    title: str
+    limit: float
+    unit: str
+    at_least: bool
+    value: Callable[[dict[str, float], dict[str, float]], float]
+
+    def is_met(self, value: float) -> bool:
+        """Whether ``value`` is good enough."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+def _ratio(ours: dict[str, float], raw: dict[str, float]) -> float:
+    return ours["seconds"] / raw["seconds"]
+
+
+def _rate(ours: dict[str, float], raw: dict[str, float]) -> float:
+    return raw["seconds"] / ours["seconds"]
+
+
+TARGETS = (
+    Target("latency", "time ÷ raw", 1.6, "", False, _ratio),
+    Target("cells", "rate ÷ raw", 0.95, "", True, _rate),
+    Target("lines", "time ÷ raw", 1.15, "", False, _ratio),
+    Target("lines", "server CPU a line", 0.2, " ms", False, lambda o, _: o["cpu_ms_per_line"]),
+    Target("lines", "`GET /api/status` p95", 10.0, " ms", False, lambda o, _: o["status_p95_ms"]),
+    Target("progress", "time ÷ raw", 1.15, "", False, _ratio),
+    Target("progress", "document", 2.0, " kB", False, lambda o, _: o["doc_bytes"] / 1000),
+    Target("displays", "time ÷ raw", 1.1, "", False, _ratio),
+    Target("clients", "time", 1.5, " s", False, lambda o, _: o["seconds"]),
+    Target("notebooks", "time", 6.0, " s", False, lambda o, _: o["seconds"]),
+)

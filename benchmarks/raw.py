@@ -1,0 +1,111 @@
+"""The same cells without any server: a bare jupyter_client loop, or nbclient.
+
+Run as a process of its own: ``python raw.py '{"system": "raw", …}'``; the result is one JSON line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from typing import Any
+
+import nbformat
+from cases import Case, cases, step_shown
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
+
+MESSAGE_S = 30.0
+
+
+def run_cell(client: BlockingKernelClient, code: str) -> None:
+    """Execute ``code`` and wait for its reply and for idle."""
+    message_id = client.execute(code)
+    while True:
+        message = client.get_iopub_msg(timeout=MESSAGE_S)
+        if (
+            message["parent_header"].get("msg_id") == message_id
+            and message["msg_type"] == "status"
+            and message["content"]["execution_state"] == "idle"
+        ):
+            break
+    client.get_shell_msg(timeout=MESSAGE_S)
+
+
+def measure_latency(client: BlockingKernelClient, case: Case) -> float:
+    """The median time from execute to the stream message."""
+    times = []
+    for code in case.cells:
+        started_at = time.perf_counter()
+        client.execute(code)
+        while client.get_iopub_msg(timeout=MESSAGE_S)["msg_type"] != "stream":
+            pass
+        times.append(time.perf_counter() - started_at)
+        while client.get_iopub_msg(timeout=MESSAGE_S)["content"].get("execution_state") != "idle":
+            pass
+        client.get_shell_msg(timeout=MESSAGE_S)
+        time.sleep(0.05)
+    return statistics.median(times)
+
+
+def measure_outputs(client: BlockingKernelClient, case: Case) -> float:
+    """The time from execute until the last output is there."""
+    started_at = time.perf_counter()
+    client.execute(case.cells[0])
+    seen = 0
+    while seen < case.expected:
+        message = client.get_iopub_msg(timeout=MESSAGE_S)
+        if message["msg_type"] == "display_data":
+            seen += 1
+        elif message["msg_type"] == "stream":
+            text = message["content"]["text"]
+            seen = step_shown(text, case.expected) if case.meter == "progress" else seen + len(text)
+    return time.perf_counter() - started_at
+
+
+def measure_raw(case: Case, kernel_name: str) -> float:
+    """What a bare client needs, in seconds."""
+    manager, client = start_new_kernel(kernel_name=kernel_name)
+    try:
+        run_cell(client, "None")
+        if case.meter == "latency":
+            return measure_latency(client, case)
+        if case.meter == "finished":
+            started_at = time.perf_counter()
+            for code in case.cells:
+                run_cell(client, code)
+            return time.perf_counter() - started_at
+        return measure_outputs(client, case)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+async def measure_nbclient(case: Case, kernel_name: str) -> float:
+    """What nbclient needs for the cells alone, in seconds."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("None", *case.cells)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    client = NotebookClient(notebook, kernel_name=kernel_name)
+    async with client.async_setup_kernel():
+        await client.async_execute_cell(notebook.cells[0], 0)
+        started_at = time.perf_counter()
+        for index in range(1, len(cells)):
+            await client.async_execute_cell(notebook.cells[index], index)
+        return time.perf_counter() - started_at
+
+
+def main(task: dict[str, Any]) -> None:
+    """Measure; one JSON object on stdout."""
+    case = cases(task["scale"])[task["case"]]
+    if task["system"] == "nbclient":
+        seconds = asyncio.run(measure_nbclient(case, task["kernel_name"]))
+    else:
+        seconds = measure_raw(case, task["kernel_name"])
+    print(json.dumps({"seconds": seconds, "fraction": 1.0, "is_right": True}), flush=True)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,138 @@
+"""Runs us beside the raw kernel and our peers, and writes the table into README.md.
+
+``python benchmarks/run.py`` does all of it; ``--quick`` is for trying the scripts out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from cases import Case, cases
+from environments import BENCHMARKS, prepare, versions, write_kernelspec
+from processes import Server, jupyter_environment
+from report import Results, machine, table, write_readme
+
+KERNEL = "bench"
+CLIENTLESS = ("raw", "nbclient")
+SERVERS = ("ours", "jupyter-server-nbmodel", "jupyter-server-documents")
+ARGUMENTS = {
+    "ours": [
+        "--ServerApp.jpserver_extensions="
+        "{'notebook_exec': True, 'jupyter_server_ydoc': False, 'jupyter_server_fileid': True}"
+    ],
+    "jupyter-server-nbmodel": [],
+    "jupyter-server-documents": [],
+}
+MARGIN_S = 90.0
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, one round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--systems", nargs="+", default=[*CLIENTLESS, *SERVERS])
+    parser.add_argument("--cases", nargs="+", default=list(cases(1.0)))
+    parser.add_argument("--ours-python", type=Path, help="an interpreter that has notebook_exec")
+    parser.add_argument("--no-write", action="store_true", help="leave README.md as it is")
+    return parser.parse_args()
+
+
+class Bench:
+    """The servers, started, and how to measure one case on one system."""
+
+    def __init__(self, folder: Path, pythons: dict[str, Path], scale: float) -> None:
+        self._folder = folder
+        self._pythons = pythons
+        self._scale = scale
+        self._servers: dict[str, Server] = {}
+
+    def start(self, system: str, stack: ExitStack) -> None:
+        """Start the server of ``system``; it is stopped with ``stack``."""
+        folder = self._folder / system
+        write_kernelspec(folder / "data", KERNEL, self._pythons["tools"])
+        server = Server(self._pythons[system], folder, ARGUMENTS[system])
+        stack.callback(server.stop)
+        server.start()
+        self._servers[system] = server
+
+    def measure(self, system: str, case: Case) -> dict[str, Any]:
+        """One measurement, in a process of its own; an error is a result too."""
+        task: dict[str, Any] = {
+            "system": system,
+            "case": case.name,
+            "scale": self._scale,
+            "kernel_name": KERNEL,
+        }
+        script = "raw.py"
+        folder = self._folder / "client"
+        write_kernelspec(folder / "data", KERNEL, self._pythons["tools"])
+        if system in self._servers:
+            server = self._servers[system]
+            task |= {"url": server.url, "token": server.token, "server_pid": server.pid}
+            script = "measure.py"
+        command = [str(self._pythons["tools"]), str(BENCHMARKS / script), json.dumps(task)]
+        try:
+            answer = subprocess.run(
+                command,
+                check=False,
+                timeout=case.timeout_s + MARGIN_S,
+                capture_output=True,
+                text=True,
+                env=jupyter_environment(folder),
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": "no end"}
+        if answer.returncode != 0:
+            return {"error": (answer.stderr.strip().splitlines() or ["?"])[-1]}
+        result: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+        return result
+
+
+def is_measured(system: str, case: Case) -> bool:
+    """Whether ``case`` says anything about ``system``."""
+    if system == "nbclient":
+        return case.name == "cells"
+    return system != "raw" or case.has_raw
+
+
+def main() -> None:
+    """Measure in turns, so that what else the machine does hits all systems alike."""
+    options = arguments()
+    scale, rounds = (0.1, 1) if options.quick else (1.0, options.rounds)
+    chosen = [case for case in cases(scale).values() if case.name in options.cases]
+    servers = [system for system in SERVERS if system in options.systems]
+    pythons = {"tools": prepare("tools")}
+    for system in servers:
+        if system == "ours" and options.ours_python is not None:
+            pythons[system] = options.ours_python.absolute()
+        else:
+            pythons[system] = prepare(system, again=system == "ours")
+    results: Results = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        bench = Bench(Path(folder), pythons, scale)
+        for system in servers:
+            bench.start(system, stack)
+        for number in range(rounds):
+            for case in chosen:
+                for system in options.systems:
+                    if is_measured(system, case):
+                        result = bench.measure(system, case)
+                        results.setdefault(case.name, {}).setdefault(system, []).append(result)
+                        print(number + 1, case.name, system, json.dumps(result), file=sys.stderr)
+    text = table(results, {case.name: case for case in chosen}, options.systems)
+    about = machine({name: versions(python) for name, python in pythons.items()}, rounds)
+    print(text)
+    if not options.no_write:
+        write_readme(BENCHMARKS / "README.md", f"{about}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
