@@ -1,0 +1,119 @@
+# Everything is made as it is needed: `make run` and `make test` work in a bare clone.
+#   make run [ARGS=--no-browser]   JupyterLab on a copy of the examples, in .run/
+#   make test                      tests of Python, of TypeScript, and in a real browser
+#   make lint | bench | lock | dist | clean
+# Needs python3 >= 3.10 (or PYTHON=...), node >= 20, git.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := build/stamps
+FRONT := $(shell find labextension/src labextension/style labextension/schema -type f)
+LABEXTENSION := $(VENV)/share/jupyter/labextensions/notebook-exec
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root,)
+ARGS ?=
+# npm resolves to what was there on this day: later releases of JupyterLab are not complete
+# on every mirror. Only `make lock` looks at it.
+NPM_BEFORE ?= 2026-10-01
+
+.PHONY: setup run test test-python test-front test-ui chromium lint format bench lock dist clean
+
+setup: $(STAMPS)/install
+
+$(STAMPS)/python: requirements-ci.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or later is needed: make PYTHON=python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-ci.txt \
+		|| { echo "The locked versions do not fit this Python; taking the latest that do." >&2; \
+		     $(BIN)/python -m pip install --quiet -r requirements-dev.txt; }
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/node: package-lock.json
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' \
+		|| { echo "node 20 or later is needed" >&2; exit 1; }
+	npm ci --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/front: $(STAMPS)/node package.json tsconfig.json $(FRONT)
+	npm run --silent build:lib
+	npm run --silent build:labextension
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/install: $(STAMPS)/python $(STAMPS)/front pyproject.toml install.json $(wildcard jupyter-config/*/*)
+	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-build-isolation --no-deps -e .
+	# A link instead of the copy, so that a build is seen at the next reload of the page.
+	rm -rf $(LABEXTENSION)
+	ln -s $(CURDIR)/notebook_exec/labextension $(LABEXTENSION)
+	cp install.json notebook_exec/labextension/
+	@mkdir -p $(@D) && touch $@
+
+run: setup
+	mkdir -p .run/notebooks
+	cp -n examples/*.ipynb .run/notebooks/ || true
+	JUPYTER_CONFIG_DIR=.run/config JUPYTER_DATA_DIR=.run/data JUPYTER_RUNTIME_DIR=.run/runtime \
+		$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir=.run/notebooks $(ARGS)
+
+test: test-python test-front test-ui
+
+test-python: setup
+	$(BIN)/pytest
+
+test-front: $(STAMPS)/node
+	npm run --silent test
+
+$(STAMPS)/ui: ui-tests/package-lock.json
+	cd ui-tests && npm ci --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+test-ui: setup $(STAMPS)/ui chromium
+	cd ui-tests && npx playwright test $(UI_ARGS)
+
+chromium:
+	@if [ -z "$(CHROMIUM)" ] && ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+		else \
+			echo "The browser tests need Chromium: install it (Debian: apt-get install chromium)," >&2; \
+			echo "or name one: make test CHROMIUM=/usr/bin/google-chrome" >&2; exit 1; \
+		fi; \
+	fi
+
+export CHROMIUM
+
+lint: setup $(STAMPS)/ui
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	npm run --silent lint
+	cd ui-tests && npx tsc --noEmit
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	npm run --silent format
+
+bench: setup
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# New versions of everything that is locked.
+lock: $(STAMPS)/node
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet -r requirements-dev.txt
+	build/lock/bin/python -m pip freeze --exclude-editable > requirements-ci.txt
+	rm -rf build/lock
+	npm install --package-lock-only --omit-lockfile-registry-resolved --before=$(NPM_BEFORE)
+	cd ui-tests && npm install --package-lock-only --omit-lockfile-registry-resolved --before=$(NPM_BEFORE)
+
+dist: setup
+	npm run --silent build:prod
+	$(BIN)/python -m build --no-isolation
+
+clean:
+	rm -rf build dist lib notebook_exec/labextension .run tsconfig.tsbuildinfo
