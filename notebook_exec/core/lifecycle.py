@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from .model import Execution, ExecutionState
+from .model import Execution, ExecutionState, Reason
 
 _QUEUED = ExecutionState.QUEUED
 _RUNNING = ExecutionState.RUNNING
@@ -40,6 +40,47 @@ MOVES: Mapping[tuple[ExecutionState, ExecutionState], str] = MappingProxyType(
     }
 )
 """Every legal move, and when it is made."""
+
+
+ENDS: Mapping[Reason | None, tuple[tuple[ExecutionState, ...], str]] = MappingProxyType(
+    {
+        None: (
+            (_FINISHED, _FAILED, _LOST),
+            "the kernel said ok; it said error; it became idle and never said",
+        ),
+        Reason.SKIPPED: ((_FINISHED,), "tagged skip-execution"),
+        Reason.BLANK: ((_FINISHED,), "nothing to run"),
+        Reason.CANCELLED: (
+            (_CANCELLED,),
+            "someone cancelled it, before it began or while it ran, whatever the kernel said then",
+        ),
+        Reason.EARLIER_ERROR: ((_CANCELLED,), "an error, or a cancel, before it stopped it"),
+        Reason.INTERRUPTED: (
+            (_FAILED, _CANCELLED, _LOST),
+            "someone interrupted the kernel: it ran; it was queued; it ran and never replied",
+        ),
+        Reason.CELL_DELETED: ((_CANCELLED,), "its cell was deleted while it was queued"),
+        Reason.KERNEL_DIED: (
+            (_LOST, _FAILED, _CANCELLED),
+            "it ran; nothing ran yet and it was the first in the queue; it was queued",
+        ),
+        Reason.KERNEL_RESTARTED: ((_CANCELLED,), "someone, or a time limit, restarted the kernel"),
+        Reason.KERNEL_SHUT_DOWN: ((_CANCELLED,), "someone shut the kernel down"),
+        Reason.KERNEL_START_FAILED: (
+            (_FAILED, _CANCELLED, _LOST),
+            "it was the first in the queue; it was queued; it ran and its kernel is out of reach",
+        ),
+        Reason.TIME_LIMIT: (
+            (_FAILED, _CANCELLED, _LOST),
+            "interrupted, or else restarted, at its limit; aborted then; never replied then",
+        ),
+        Reason.SERVER_STOPPED: (
+            (_LOST, _CANCELLED),
+            "its kernel did not outlive the server: it ran; it was queued",
+        ),
+    }
+)
+"""The final states that go with each reason, in the order of the text that says when."""
 
 
 class IllegalMove(Exception):
@@ -91,8 +132,22 @@ def document() -> str:
             "| --- | --- | --- |",
             *rows,
             "",
+            "## How it ended",
+            "",
+            "| reason | state | when |",
+            "| --- | --- | --- |",
+            *_ends(),
+            "",
         ]
     )
+
+
+def _ends() -> list[str]:
+    return [
+        f"| {f'`{reason.value}`' if reason else 'none'} "
+        f"| {', '.join(f'`{state.value}`' for state in states)} | {when} |"
+        for reason, (states, when) in ENDS.items()
+    ]
 
 
 if __name__ == "__main__":

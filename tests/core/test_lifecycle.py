@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scheduler_world import execution
 
-from notebook_exec.core.lifecycle import INITIAL, MOVES, IllegalMove, document, move
+from notebook_exec.core.lifecycle import ENDS, INITIAL, MOVES, IllegalMove, document, move
 from notebook_exec.core.model import ExecutionState, Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"
@@ -54,6 +54,14 @@ def test_every_state_is_reached() -> None:
     for _ in ExecutionState:
         reached |= {after for before, after in MOVES if before in reached}
     assert reached == set(ExecutionState)
+
+
+def test_every_reason_is_explained() -> None:
+    """Q1, Q12: how an execution can end is said for each reason, with final states only."""
+    assert set(ENDS) == {None, *Reason}
+    for states, when in ENDS.values():
+        assert all(state.is_final for state in states)
+        assert when
 
 
 def test_the_page_is_that_of_the_table() -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from scheduler_world import ADA, BOB, KEYBOARD_INTERRUPT, VALUE_ERROR, World, execution
 
-from notebook_exec.core.lifecycle import MOVES
+from notebook_exec.core.lifecycle import ENDS, MOVES
 from notebook_exec.core.model import (
     Conflict,
     DeathReport,
@@ -122,6 +122,8 @@ class Laws(World):
                 self.ran.add(after.id)
         assert (after.prompt is not None) is (after.state is ExecutionState.WAITING_INPUT)
         assert (after.ended_at is not None) is after.state.is_final
+        if after.state.is_final:
+            assert after.state in ENDS[after.reason][0]
         if after.state is ExecutionState.FAILED:
             assert after.error is not None
         if after.state in (ExecutionState.FINISHED, ExecutionState.CANCELLED):
