@@ -14,7 +14,7 @@ from typing import Any
 
 import nbformat
 from cases import Case, cases, step_shown
-from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 

@@ -21,7 +21,7 @@ from pycrdt import (
 class YClient:
     """Applies every update as soon as it comes, and nothing else."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Any]) -> None:
         self._socket = socket
         self.doc: Doc[Any] = Doc()
         self.cells: Array[Any] = self.doc.get("cells", type=Array)
