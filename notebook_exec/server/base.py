@@ -121,6 +121,15 @@ class ApiHandler(APIHandler):
         """Who makes the request."""
         return user_of(self)
 
+    @property
+    def scope(self) -> str:
+        """Within what the names that a client makes up are unique: those of its user.
+
+        Whoever shows the token without a cookie gets another name each time, so that all of them
+        share one scope.
+        """
+        return "" if self.token_authenticated else self.user.username
+
     def json_object(self) -> dict[str, Json]:
         """The body, which must be a JSON object. InvalidInput, LimitExceeded."""
         return parse_object(self.request.body, self.services.settings.max_body_bytes)

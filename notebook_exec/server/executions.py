@@ -33,13 +33,12 @@ class ExecutionsHandler(ApiHandler):
     @allowed("execute", "kernels")
     async def post(self) -> None:
         """Submit cells, a new cell, or code (A1, A8)."""
-        user = self.user
         submission = validation.submission(
             self.json_object(),
-            user,
+            self.user,
             max_cells=self.services.settings.max_cells_per_request,
             idempotency_key=validation.idempotency_key(
-                self.request.headers.get("Idempotency-Key"), user
+                self.request.headers.get("Idempotency-Key"), self.scope
             ),
             body_sha256=hashlib.sha256(self.request.body).hexdigest(),
         )

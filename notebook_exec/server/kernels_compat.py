@@ -91,8 +91,7 @@ class ExecuteHandler(ApiHandler):
         )
         request_id = fields.optional_text(body, "request_id", limit=fields.MAX_ID_CHARS)
         previous = fields.optional_text(body, "previous_request_id", limit=fields.MAX_ID_CHARS)
-        user = self.user.username
-        if previous is not None and not await services.predecessors.wait(user, previous):
+        if previous is not None and not await services.predecessors.wait(self.scope, previous):
             raise web.HTTPError(408, "the request named by previous_request_id did not come")
         try:
             await services.engine.submit(submission)
@@ -105,7 +104,7 @@ class ExecuteHandler(ApiHandler):
         finally:
             # Whether it was accepted or not: what follows it has not to wait any longer.
             if request_id is not None:
-                services.predecessors.came(user, request_id)
+                services.predecessors.came(self.scope, request_id)
         self.reply(None)
 
 

@@ -9,16 +9,16 @@ _KEPT = 4096
 
 
 class Predecessors:
-    """Which requests came, by user and by the id that the client gave them; the latest only."""
+    """Which requests came, by scope and by the id that the client gave them; the latest only."""
 
     def __init__(self, timeout_s: float = 10.0) -> None:
         self._timeout_s = timeout_s
         self._came: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: dict[tuple[str, str], asyncio.Future[None]] = {}
 
-    def came(self, user: str, request_id: str) -> None:
+    def came(self, scope: str, request_id: str) -> None:
         """Let those go on that wait for it."""
-        key = (user, request_id)
+        key = (scope, request_id)
         self._came[key] = None
         if len(self._came) > _KEPT:
             self._came.popitem(last=False)
@@ -26,9 +26,9 @@ class Predecessors:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    async def wait(self, user: str, request_id: str) -> bool:
+    async def wait(self, scope: str, request_id: str) -> bool:
         """Return True when it came, False if it did not in time."""
-        key = (user, request_id)
+        key = (scope, request_id)
         if key in self._came:
             return True
         waiting = self._waiting.get(key)

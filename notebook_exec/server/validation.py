@@ -207,8 +207,8 @@ def _metadata(value: Json) -> Mapping[str, Json]:
     return metadata
 
 
-def idempotency_key(header: str | None, user: User) -> str | None:
-    """The header ``Idempotency-Key``, made the user's own: nobody replays another's request."""
+def idempotency_key(header: str | None, scope: str) -> str | None:
+    """The header ``Idempotency-Key``, made unique within ``scope``. InvalidInput."""
     if header is None:
         return None
     if not 0 < len(header) <= _MAX_KEY_CHARS or not header.isprintable():
@@ -216,4 +216,4 @@ def idempotency_key(header: str | None, user: User) -> str | None:
             f"Idempotency-Key must have 1 to {_MAX_KEY_CHARS} printable characters",
             field="Idempotency-Key",
         )
-    return f"{user.username}\n{header}"
+    return f"{scope}\n{header}"
