@@ -1,0 +1,77 @@
+"""Deaths that someone else sees first, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from kernels_harness import Bench, Recorder
+
+from notebook_exec.core.model import DeathReport
+from notebook_exec.kernels.watch import KernelWatch, death_report
+
+
+class Watcher(Recorder):
+    """A recorder that a watch can tell."""
+
+    def on_process(self) -> None:
+        self._note("process")
+
+    async def drain(self) -> None:
+        self._note("drain")
+
+    def on_interrupted(self, by: object = None) -> None:
+        self._note("interrupted", by)
+
+
+@pytest.mark.parametrize(
+    ("code", "report"),
+    [
+        (0, DeathReport(exit_code=0)),
+        (137, DeathReport(exit_code=137)),
+        (-9, DeathReport(signal="SIGKILL")),
+        (-11, DeathReport(signal="SIGSEGV")),
+        (-60, DeathReport(signal="signal 60")),
+    ],
+)
+def test_k1_what_an_exit_code_says(code: int, report: DeathReport) -> None:
+    """K1: signal or exit code, and no guess at out-of-memory."""
+    assert death_report(code) == report
+
+
+async def test_k1_the_restarter_sees_it_first(bench: Bench) -> None:
+    """K1: how it ended is known even if jupyter_client's restarter finds out before us."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.25)
+    watch.start()
+    await watcher.count("process")
+    # As the restarter does: it fires the callbacks, then forgets the process without a pause.
+    manager = bench.managers.get_kernel(kernel_id)
+    process = manager.provisioner.process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    manager._restarter._fire_callbacks("restart")
+    assert watcher.events[-1] == ("died", DeathReport(signal="SIGKILL"), True)
+    await manager.restart_kernel(now=True)
+    await watcher.count("process", 2)
+    assert [event for event in watcher.told if event != "drain"] == ["process", "died", "process"]
+    await watch.close()
+    await watch.close()
+
+
+async def test_k1_a_kernel_that_is_taken_down_is_not_dead(bench: Bench) -> None:
+    """K1: while a shutdown or restart is under way, a process that is gone is no death."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.001)
+    watch.start()
+    await watcher.count("process")
+    for times in (2, 3):
+        await bench.managers.get_kernel(kernel_id).restart_kernel()  # unannounced
+        await watcher.count("process", times)
+    await bench.managers.shutdown_all(now=True)  # unannounced too
+    await watcher.count("shut_down")
+    assert "died" not in watcher.told
+    await watch.close()
