@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .model import (
     DeathReport,
@@ -219,7 +220,7 @@ class ShowText:
     """Put a text of ours into the cell, as stream ``name``."""
 
     execution_id: ExecutionId
-    name: str
+    name: Literal["stdout", "stderr"]
     text: str
 
 

@@ -195,6 +195,11 @@ class Engine:
         async for number, execution in self.ledger.events(after, wanted):
             yield number, self._view(execution)
 
+    def is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
+        """Whether an execution of this cell is not over, so that its outputs are the server's."""
+        active = map(self.ledger.get, self._active.get(document_id, ()))
+        return any(e is not None and e.cell_id == cell_id for e in active)
+
     async def document_id(self, path: str) -> DocumentId:
         """The id of the notebook at ``path``."""
         return await self._documents.document_id(path)
@@ -362,14 +367,14 @@ class Engine:
                 kernel_id,
                 self,
                 lambda listener: self._host.connect(kernel_id, listener),
-                max_output_bytes=self._settings.max_output_bytes,
+                self._settings,
             )
             self._runners[kernel_id] = runner
             if self._host.has(kernel_id):
                 runner.connect()
-        if len(runner.executions()) + count > self._settings.max_queue:
+        if len(runner.executions()) + count > self._settings.max_queue_length:
             raise LimitExceeded(
-                f"More than {self._settings.max_queue} executions would be queued on this kernel.",
+                f"The queue of this kernel holds at most {self._settings.max_queue_length} executions.",
                 field="cells",
             )
         return runner
@@ -382,6 +387,7 @@ class Engine:
             for execution in request.executions:
                 if execution.document_id is not None:
                     self._hold(execution.document_id, execution.id)
+            self._host.hold_active(request.executions[0].kernel_id)
             self.ledger.publish(request.executions)
             if not done.done():
                 done.set_result(None)
@@ -402,6 +408,8 @@ class Engine:
             runner = self._runners.get(execution.kernel_id)
             if execution.cell_id is None and runner is not None:
                 self.history.keep(execution.id, runner.outputs.outputs(execution.id))
+            if runner is None or not runner.executions():
+                self._host.release_active(execution.kernel_id)
             if execution.document_id is not None:
                 self._release(execution.document_id, execution.id)
 

@@ -31,6 +31,10 @@ class KernelHost(Protocol):
         """A link to a kernel, not yet open."""
         ...
 
-    def keep_active(self, kernel_id: KernelId) -> None:
-        """Note that the kernel is in use, so that it is not culled (K12)."""
+    def hold_active(self, kernel_id: KernelId) -> None:
+        """The kernel has work: it is not idle, whatever the culler thinks (K12)."""
+        ...
+
+    def release_active(self, kernel_id: KernelId) -> None:
+        """The kernel has nothing to do any more."""
         ...

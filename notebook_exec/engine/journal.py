@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from notebook_exec.core.model import DocumentId
-from notebook_exec.store.ops import AppendUpdate, Compact, Op
+from notebook_exec.documents.filesync import FileAgreement
+from notebook_exec.documents.registry import StoredState
+from notebook_exec.store.ops import AgreeFile, AppendUpdate, Compact, Op, PutDocument
 from notebook_exec.store.store import Store
 
 STATE_FACTOR = 3
@@ -49,3 +52,29 @@ class StoreJournal:
         self._compact_at[document_id] = SLACK_BYTES + STATE_FACTOR * len(state)
         if stored >= self._compact_at[document_id]:
             self._store.submit([Compact(document_id, state)])
+
+
+def keep_agreement(agreement: FileAgreement) -> list[Op]:
+    """The store operations that keep what a document and its file agreed on (D5)."""
+    content = json.dumps(agreement.digests).encode()
+    return [
+        AgreeFile(agreement.document_id, agreement.path, agreement.hash, content),
+        PutDocument(agreement.document_id, agreement.path, agreement.session),
+    ]
+
+
+async def load_state(store: Store, document_id: DocumentId) -> StoredState | None:
+    """What the store holds of a document, as ``documents`` loads it (D7)."""
+    stored = await store.load_document(document_id)
+    if stored is None:
+        return None
+    agreement = None
+    if stored.agreed is not None:
+        agreement = FileAgreement(
+            document_id=document_id,
+            path=stored.agreed.path,
+            hash=stored.agreed.content_hash,
+            digests=json.loads(stored.agreed.content),
+            session=stored.session or "",
+        )
+    return StoredState(stored.updates, agreement)

@@ -31,6 +31,11 @@ def entry(execution: Execution) -> dict[str, Json]:
     }
     if execution.reason is not None:
         shown["reason"] = execution.reason.value
+    if execution.ended_by is not None:
+        shown["ended_by"] = {
+            "username": execution.ended_by.username,
+            "display_name": execution.ended_by.display_name,
+        }
     if execution.error is not None:
         shown["error"] = {"ename": execution.error.ename, "evalue": execution.error.evalue}
     if execution.prompt is not None:

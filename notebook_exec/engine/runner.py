@@ -30,6 +30,7 @@ from notebook_exec.core.scheduler import Scheduler
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.ledger import CellKey, Ledger
 from notebook_exec.engine.projection import cell_state, entry, shown_of
+from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.translate import to_event
 from notebook_exec.engine.writer import NotebookWriter
 from notebook_exec.kernels.link import Link, LinkListener
@@ -80,22 +81,26 @@ class KernelRunner(LinkListener):
         kernel_id: KernelId,
         workplace: Workplace,
         connect: Callable[[LinkListener], Link],
-        *,
-        max_output_bytes: int,
+        settings: EngineSettings,
     ) -> None:
         self.kernel_id = kernel_id
         self._place = workplace
         self._make_link = connect
         self._link: Link | None = None
         self.starting_for: DocumentId | None = None
-        self._scheduler = Scheduler(kernel_id)
-        self.outputs = KernelOutputs(limit_bytes=max_output_bytes)
+        self._scheduler = Scheduler(
+            kernel_id,
+            idle_grace_s=settings.idle_grace_s,
+            interrupt_grace_s=settings.interrupt_grace_s,
+        )
+        self.outputs = KernelOutputs(limit_bytes=settings.max_output_bytes)
         self._cells: dict[ExecutionId, _Cell] = {}
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
         self._touched: set[DocumentId] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_dead = False
         self._closed = False
 
     # --- what others ask ----------------------------------------------------------------------
@@ -116,11 +121,12 @@ class KernelRunner(LinkListener):
     def submit(self, request: Request) -> None:
         """Queue a request that is stored."""
         self._feed(s.Submitted(request))
+        if self._is_dead:
+            self._feed(s.KernelStartFailed("The kernel is dead. Restart it to run cells."))
 
-    def cancel(self, execution_ids: Sequence[ExecutionId], event: s.CancelRequested) -> None:
-        """Cancel executions of this kernel."""
-        if execution_ids:
-            self._feed(event)
+    def cancel(self, event: s.CancelRequested) -> None:
+        """Cancel executions of this kernel (Q7, Q14)."""
+        self._feed(event)
 
     def interrupt(self, by: User | None) -> None:
         """Stop what runs and what is queued (Q8)."""
@@ -173,6 +179,7 @@ class KernelRunner(LinkListener):
 
     def on_ready(self) -> None:
         """The kernel answers."""
+        self._is_dead = False
         self._feed(s.KernelReady())
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
@@ -191,10 +198,12 @@ class KernelRunner(LinkListener):
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
+        self._is_dead = not restarting
         self._feed(s.KernelDied(report, restarting))
 
     def on_restarting(self) -> None:
         """Someone restarts the kernel."""
+        self._is_dead = False
         self._feed(s.KernelRestarting(None))
 
     def on_interrupted(self) -> None:

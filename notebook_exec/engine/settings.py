@@ -12,6 +12,7 @@ class EngineSettings:
     frame_interval_s: float = 0.02
     max_output_bytes: int = 10 * 2**20
     max_log_bytes: int = 2**30
-    history_days: float = 30.0
     history_bytes: int = 64 * 2**20
-    max_queue: int = 10_000  # executions that are not over, of one kernel
+    max_queue_length: int = 10_000  # executions that are not over, of one kernel
+    idle_grace_s: float = 1.0
+    interrupt_grace_s: float = 10.0

@@ -70,6 +70,10 @@ class NotebookWriter:
         self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
+    def writes(self, notebook: object) -> bool:
+        """Whether it is this notebook that it writes: one that was loaded anew is another."""
+        return notebook is self._notebook
+
     def change(self, execution: Execution, cell_state: str, entry: dict[str, Json]) -> None:
         """Have an execution's new value stored, and its cell show ``entry``."""
         assert execution.cell_id is not None

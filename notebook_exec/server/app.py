@@ -12,6 +12,7 @@ from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 from .routes import handlers
 from .services import SETTINGS_KEY, Services
 from .settings import Settings
+from .wiring import Program
 
 _DEFAULTS = Settings()
 
@@ -160,6 +161,23 @@ class NotebookExecApp(ExtensionApp):
         }
         state_dir = Path(self.state_dir).expanduser() if self.state_dir else None
         return Settings(state_dir=state_dir, **values)
+
+    _program: Program | None = None
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Called by jupyter_server when its event loop runs."""
+        self._program = Program(serverapp, self.services)
+        try:
+            await self._program.start()
+        except Exception as error:
+            # Whatever keeps it from starting, its routes say so, and Jupyter goes on without it.
+            self.log.exception("notebook_exec could not be started")
+            self.services.failed(f"notebook_exec could not be started: {error}")
+
+    async def stop_extension(self) -> None:
+        """Called by jupyter_server before it shuts its kernels down."""
+        if self._program is not None:
+            await self._program.close()
 
     def initialize_settings(self) -> None:
         """Called by jupyter_server before the handlers are made."""

@@ -10,6 +10,7 @@ from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from notebook_exec.core.model import InvalidInput, KernelId, KernelStartError
+from notebook_exec.kernels.culling import CullGuard
 from notebook_exec.kernels.link import Link, LinkListener
 
 
@@ -26,11 +27,13 @@ class ServerKernelHost:
         session_manager: Any,
         contents_manager: Any,
         connect: Callable[[KernelId, LinkListener], Link],
+        cull_guard: CullGuard,
     ) -> None:
         self._kernels = kernel_manager
         self._sessions = session_manager
         self._contents = contents_manager
         self._connect = connect
+        self._cull_guard = cull_guard
 
     def has(self, kernel_id: KernelId) -> bool:
         """Whether there is such a kernel."""
@@ -81,3 +84,11 @@ class ServerKernelHost:
     def connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
         """A link to a kernel, not yet open."""
         return self._connect(kernel_id, listener)
+
+    def hold_active(self, kernel_id: KernelId) -> None:
+        """The kernel has work: it is not culled (K12)."""
+        self._cull_guard.hold(kernel_id)
+
+    def release_active(self, kernel_id: KernelId) -> None:
+        """The kernel has nothing to do any more."""
+        self._cull_guard.release(kernel_id)

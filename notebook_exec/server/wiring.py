@@ -1,0 +1,158 @@
+"""Builds the program inside a Jupyter server, and takes it down again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from jupyter_core.paths import jupyter_data_dir
+
+from notebook_exec.core.model import CellId, DocumentId, KernelId
+from notebook_exec.documents.files import Files
+from notebook_exec.documents.registry import Documents, DocumentSettings, Hooks
+from notebook_exec.documents.transient import TransientRooms
+from notebook_exec.engine.engine import Engine
+from notebook_exec.engine.journal import StoreJournal, keep_agreement, load_state
+from notebook_exec.engine.recovery import recover
+from notebook_exec.engine.settings import EngineSettings
+from notebook_exec.kernels.actions import KernelActions
+from notebook_exec.kernels.culling import CullGuard
+from notebook_exec.kernels.link import Link, LinkListener
+from notebook_exec.kernels.zmq_link import ZmqLink
+from notebook_exec.store.store import Store
+
+from .kernel_host import ServerKernelHost
+from .services import Services
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+PRUNE_INTERVAL_S = 3600.0
+
+
+class Program:
+    """All that runs for one Jupyter server; ``start`` it once, ``close`` it in the end."""
+
+    def __init__(self, serverapp: Any, services: Services) -> None:
+        self._app = serverapp
+        self._services = services
+        self._settings = services.settings
+        self._store: Store | None = None
+        self._documents: Documents | None = None
+        self._engine: Engine | None = None
+        self._actions: KernelActions | None = None
+        self._cull_guard: CullGuard | None = None
+        self._rooms: TransientRooms | None = None
+        self._pruning: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store, recover, then let requests in. Raises what keeps it from running."""
+        app, settings = self._app, self._settings
+        state_dir = settings.state_dir or default_state_dir(Path(app.root_dir))
+        self._store = store = await Store.open(state_dir)
+        journal = StoreJournal(store)
+        documents = Documents(
+            files=Files(app.contents_manager, app.web_app.settings["file_id_manager"]),
+            journal=journal,
+            stored=partial(load_state, store),
+            settings=document_settings(settings),
+            hooks=Hooks(is_running=self._is_running, store=keep_agreement),
+        )
+        self._documents = documents
+        journal.state_of = documents.state_of
+        self._actions = KernelActions(app.kernel_manager, app.event_logger)
+        self._cull_guard = CullGuard(app.kernel_manager)
+        self._engine = Engine(
+            documents=documents,
+            store=store,
+            host=ServerKernelHost(
+                kernel_manager=app.kernel_manager,
+                session_manager=app.session_manager,
+                contents_manager=app.contents_manager,
+                connect=self._connect,
+                cull_guard=self._cull_guard,
+            ),
+            state_dir=state_dir,
+            settings=engine_settings(settings),
+        )
+        await recover(store, documents)
+        self._pruning = asyncio.create_task(self._prune(store))
+        rooms = TransientRooms(
+            max_message_bytes=settings.max_message_bytes,
+            max_backlog_bytes=settings.max_backlog_bytes,
+        )
+        self._rooms = rooms
+        self._services.started(self._engine, documents, rooms, await _session_id(store))
+
+    async def close(self) -> None:
+        """End executions, save documents, close the store (R5). Safe to call twice."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.wait([self._pruning])
+        for part in (self._engine, self._rooms, self._documents, self._store):
+            if part is not None:
+                await part.close()
+        if self._cull_guard is not None:
+            await self._cull_guard.close()
+        if self._actions is not None:
+            self._actions.close()
+
+    def _connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
+        assert self._actions is not None
+        return ZmqLink(kernel_id, self._actions, listener)
+
+    def _is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
+        return self._engine is not None and self._engine.is_running(document_id, cell_id)
+
+    async def _prune(self, store: Store) -> None:
+        while True:
+            await store.prune(time.time(), self._settings.history_days)
+            await asyncio.sleep(PRUNE_INTERVAL_S)
+
+
+def default_state_dir(root: Path) -> Path:
+    """Where the state of the server with this root directory lives."""
+    resolved = root.expanduser().resolve()
+    digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = re.sub(r"[^\w.-]+", "-", resolved.name) or "root"
+    return Path(jupyter_data_dir()) / "notebook_exec" / f"{name}-{digest}"
+
+
+def document_settings(settings: Settings) -> DocumentSettings:
+    """Of all options those of the documents."""
+    return DocumentSettings(
+        save_delay_s=settings.save_delay_s,
+        unload_delay_s=settings.unload_delay_s,
+        poll_s=settings.file_poll_interval_s,
+        max_message_bytes=settings.max_message_bytes,
+        max_backlog_bytes=settings.max_backlog_bytes,
+    )
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """Of all options those of the engine."""
+    return EngineSettings(
+        frame_interval_s=settings.frame_interval_s,
+        idle_grace_s=settings.idle_grace_s,
+        interrupt_grace_s=settings.interrupt_grace_s,
+        max_output_bytes=settings.max_output_bytes,
+        max_log_bytes=settings.max_log_bytes,
+        history_bytes=settings.history_bytes,
+        max_queue_length=settings.max_queue_length,
+    )
+
+
+async def _session_id(store: Store) -> str:
+    """The id by which clients of rooms know this store; it outlives the server (R3, D7)."""
+    known = await store.get_meta("session_id")
+    if known is None:
+        known = str(uuid4())
+        await store.set_meta("session_id", known)
+    return known
