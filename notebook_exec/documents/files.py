@@ -102,7 +102,10 @@ class Files:
     async def file_id(self, path: str) -> str:
         """The id of the file at ``path``, given now if it has none. NotFound."""
         clean = _api_path(path)
-        await self.stat(clean)
+        _inside_root(clean)
+        model = await self._call(clean, partial(_find, path=clean))
+        if model.get("type") == "directory":
+            raise InvalidInput(f"{path!r} is a directory.", field="path")
         found = self._ids.index(clean)
         if found is None:
             raise NotFound(f"There is no file {path!r}.", field="path")
@@ -140,6 +143,7 @@ class Files:
 
     async def save(self, path: str, *, format: str, type: str, content: Json) -> Written:
         """Writes the whole file, by the manager's own atomic save. SaveFailed, NotFound."""
+        _inside_root(path)
         if isinstance(content, bytes):
             content = base64.encodebytes(content).decode("ascii")
         model = {"type": _manager_type(type), "format": format, "content": content}
@@ -222,6 +226,17 @@ async def _await(awaitable: Any) -> Any:
 
 def _stat(manager: Any, *, path: str) -> Any:
     return manager.get(path, content=False)
+
+
+async def _find(manager: Any, *, path: str) -> Any:
+    """As ``stat``, but hidden files are not there, as for the contents API."""
+    hidden = manager.is_hidden(path)
+    if inspect.isawaitable(hidden):
+        hidden = await hidden
+    if hidden and not getattr(manager, "allow_hidden", False):
+        raise HTTPError(404)
+    model = manager.get(path, content=False)
+    return await model if inspect.isawaitable(model) else model
 
 
 class _EventsToLoop(EventLogger):
