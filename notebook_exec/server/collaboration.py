@@ -52,12 +52,14 @@ class SessionHandler(ApiHandler):
             raise InvalidInput("type is no type of a document", field="type")
         services = self.services
         document_id = await services.documents.document_id(fields.path(path), form, kind)
+        # Loaded here: only then is known which history it has, and whether it can be opened so.
+        live = await services.documents.open(document_id)
         self.reply(
             {
                 "format": form,
                 "type": kind,
                 "fileId": document_id.split(":", 2)[2],
-                "sessionId": services.session_id,
+                "sessionId": live.session,
             }
         )
 
@@ -93,8 +95,8 @@ class RoomHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         super().open()
         try:
             await self.services.wait_started()
-            room = await self._room(room_id)
             can_write = await may(self, "write", "contents")
+            room = await self._room(room_id)
         except NotFound as error:
             self._refuse(NOT_FOUND, error.message)
         except NotebookExecError as error:
@@ -114,20 +116,21 @@ class RoomHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if _TRANSIENT_ID.fullmatch(room_id):
             room = services.transient_rooms.open(room_id)
         elif fields.is_document_id(room_id):
+            live = await services.documents.open(DocumentId(room_id))
             session_id = self.get_query_argument("sessionId", "")
-            if session_id and session_id != services.session_id:
+            if session_id and session_id != live.session:
                 self._refuse_session(session_id)
                 return None
-            room = (await services.documents.open(DocumentId(room_id))).room
+            room = live.room
         else:
             raise InvalidInput("there is no such kind of room", field="room_id")
-        if room.clients >= services.settings.max_room_clients:
+        if room.client_count >= services.settings.max_room_clients:
             self._refuse(TRY_AGAIN_LATER, "the document has as many clients as are allowed")
             return None
         return room
 
     def _refuse_session(self, session_id: str) -> None:
-        """Its document is of another store; merged into ours its content would be there twice."""
+        """Its document has another history; merged into ours its content would be there twice."""
         body = {"reason": "unknown_session", "sessionId": session_id[:36], "reloadable": True}
         self._refuse(UNSUPPORTED, json.dumps(body))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -227,8 +227,16 @@ class StandInEngine:
         return DocumentView(DOCUMENT, PATH, "r1", cells)
 
 
+@dataclass
+class StandInDocument:
+    session: str
+
+
 class StandInDocuments:
     """Knows the id of one notebook."""
+
+    async def open(self, document_id: DocumentId) -> StandInDocument:
+        return StandInDocument("the-session")
 
     async def document_id(
         self, path: str, format: str = "json", type: str = "notebook"
