@@ -151,11 +151,15 @@ class TerminalText:
             self._over = over
             self._settle_row()
             self._over = rest
-        surplus = (len(self._over) // WINDOW_CHARS - 1) * WINDOW_CHARS
-        if surplus > 0:
-            settled, rest = self._over[:surplus], self._over[surplus:]
-            self._settle(settled)
-            self._over = rest
+        over, start = self._over, 0
+        while len(over) - start >= 2 * WINDOW_CHARS:
+            end = start + WINDOW_CHARS
+            escape = _ESCAPE.match(over, max(start, over.rfind("\x1b", start, end)))
+            if escape and start < escape.start() < end < escape.end():
+                end = escape.start()
+            self._settle(over[start:end])
+            start = end
+        self._over = over[start:]
 
     def _settle(self, text: str) -> None:
         self._parts.append(text)
