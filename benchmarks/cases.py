@@ -21,7 +21,7 @@ class Case:
     """One measurement.
 
     ``meter`` says what is counted: "latency" (each cell alone), "finished" (cells run),
-    "stream" (bytes of streams), "progress" (the last step shown) or "displays" (outputs).
+    "stream" (bytes of streams), "progress" (steps, by what is shown) or "displays" (outputs).
     ``expected``: what the meter shows when all is there. ``text``: what the stream says then.
     """
 
@@ -98,10 +98,13 @@ def _progress(steps: int) -> Case:
     return Case("progress", title, (code,), "progress", steps, text=final)
 
 
-def step_shown(text: str, steps: int) -> int:
-    """Up to which step a progress line went; 0 if it shows none."""
-    shown = re.findall(rf"(\d+)/{steps}\b", text[-400:])
-    return int(shown[-1]) if shown else 0
+def progress_shown(text: str, steps: int) -> float:
+    """How far a progress line went, from 0 to 1."""
+    for pattern, whole in ((rf"(\d+)/{steps}\b", steps), (r"(\d+)%\|", 101)):
+        shown = re.findall(pattern, text[-400:])
+        if shown:
+            return int(shown[-1]) / whole  # 100 % alone is not yet the last step
+    return 0.0
 
 
 @dataclass(frozen=True)

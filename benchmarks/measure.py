@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from cases import Case, cases, step_shown
+from cases import Case, cases, progress_shown
 from processes import cpu_seconds
 from systems import SYSTEMS, Notebook, System
 from y_client import CellMeter, YClient
@@ -122,7 +122,7 @@ def progress(case: Case, client: YClient) -> float:
         return sum(_finished(client, case)) / case.expected
     if case.meter == "displays":
         return meter.outputs() / case.expected
-    return step_shown(meter.last_text(), case.expected) / case.expected
+    return progress_shown(meter.last_text(), case.expected)
 
 
 def _finished(client: YClient, case: Case) -> list[bool]:

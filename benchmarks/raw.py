@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 import nbformat
-from cases import Case, cases, step_shown
+from cases import Case, cases, progress_shown
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
@@ -55,14 +55,17 @@ def measure_outputs(client: BlockingKernelClient, case: Case) -> float:
     """The time from execute until the last output is there."""
     started_at = time.perf_counter()
     client.execute(case.cells[0])
-    seen = 0
-    while seen < case.expected:
+    seen, shown = 0, 0.0
+    while seen < case.expected and shown < 1:
         message = client.get_iopub_msg(timeout=MESSAGE_S)
         if message["msg_type"] == "display_data":
             seen += 1
         elif message["msg_type"] == "stream":
             text = message["content"]["text"]
-            seen = step_shown(text, case.expected) if case.meter == "progress" else seen + len(text)
+            if case.meter == "progress":
+                shown = progress_shown(text, case.expected)
+            else:
+                seen += len(text)
     return time.perf_counter() - started_at
 
 
