@@ -53,7 +53,44 @@ class RuleAuthorizer(AllowAllAuthorizer):
         return (action, resource) not in self.denied
 
 
-class Server:
+class Client:
+    """Speaks HTTP to a server on this machine; ``ask`` checks what comes back."""
+
+    port = 0
+
+    def url(self, path: str) -> str:
+        return BASE_URL.rstrip("/") + path
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 30,
+    ) -> Answer:
+        """One request on a connection of its own, with the token unless headers are given."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            given = {"Authorization": f"token {TOKEN}"} if headers is None else headers
+            connection.request(method, self.url(path), body, given)
+            response = connection.getresponse()
+            answer = Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            connection.close()
+        return answer
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request; its answer must be as the OpenAPI document says (A6)."""
+        sent = None if body is None else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {"Authorization": f"token {TOKEN}", **named}
+        answer = self.raw(method, path, sent, given)
+        check(method, path, answer)
+        return answer
+
+
+class Server(Client):
     """jupyter_server's own web application with our routes, on a loop in a thread of its own."""
 
     def __init__(self, root: Path, services: Services) -> None:
@@ -61,7 +98,6 @@ class Server:
         self._failure: BaseException | None = None
         self._root = root
         self.services = services
-        self.port = 0
         self.app: ServerApp
         self.loop: asyncio.AbstractEventLoop
         self.authorizer: RuleAuthorizer
@@ -112,37 +148,6 @@ class Server:
         self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
         ServerApp.clear_instance()
-
-    def url(self, path: str) -> str:
-        return BASE_URL.rstrip("/") + path
-
-    def raw(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        timeout: float = 30,
-    ) -> Answer:
-        """One request on a connection of its own, with the token unless headers are given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            given = {"Authorization": f"token {TOKEN}"} if headers is None else headers
-            connection.request(method, self.url(path), body, given)
-            response = connection.getresponse()
-            answer = Answer(response.status, dict(response.getheaders()), response.read())
-        finally:
-            connection.close()
-        return answer
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request; its answer must be as the OpenAPI document says (A6)."""
-        sent = None if body is None else json.dumps(body).encode()
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        given = {"Authorization": f"token {TOKEN}", **named}
-        answer = self.raw(method, path, sent, given)
-        check(method, path, answer)
-        return answer
 
 
 def check(method: str, path: str, answer: Answer) -> None:

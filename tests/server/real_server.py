@@ -1,0 +1,153 @@
+"""A real Jupyter Server in a process of its own, with folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nbformat
+from server_harness import TOKEN, Answer, Client
+
+ROOT = Path(__file__).parents[2]
+
+
+class RealServer(Client):
+    """``start`` it, ``stop`` it, start it again: its folders stay."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.root.mkdir(parents=True)
+        for name in ("config", "data", "runtime", "ipython"):
+            (folder / name).mkdir()
+        self.log: list[str] = []
+        config = {
+            "ServerApp": {
+                "jpserver_extensions": {"notebook_exec": True, "jupyter_server_fileid": True},
+                "base_url": "/base/",
+                "root_dir": str(self.root),
+                "allow_root": True,
+                "open_browser": False,
+                "port_retries": 0,
+                "log_level": "INFO",
+            },
+            "IdentityProvider": {"token": TOKEN},
+            "NotebookExecApp": {"save_delay": 0.1, **options},
+        }
+        (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._process: subprocess.Popen[str] | None = None
+        self._running = threading.Event()
+        self._reader: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Return when it answers."""
+        environment = {
+            **os.environ,
+            "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
+            "JUPYTER_DATA_DIR": str(self.folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "JUPYTER_NO_CONFIG": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+        self._running.clear()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_server", f"--ServerApp.port={self.port}"],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            cwd=self.folder,
+        )
+        self._reader = threading.Thread(target=self._read_log, args=(self._process,))
+        self._reader.start()
+        assert self._running.wait(60), "".join(self.log)
+        assert self._process.poll() is None, "".join(self.log)
+        answer = self.raw("GET", "/api/executions")
+        assert answer.status == 200, (answer.body, "".join(self.log))
+
+    def _read_log(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.log.append(line)
+            if "is running at" in line:
+                self._running.set()
+        self._running.set()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it, and return its exit code; safe to call twice."""
+        process = self._process
+        if process is None:
+            return 0
+        process.send_signal(how)
+        try:
+            code = process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        assert self._reader is not None
+        self._reader.join()
+        assert process.stderr is not None
+        process.stderr.close()
+        self._process = None
+        return code
+
+    def errors(self) -> list[str]:
+        """What the server logged of unhandled exceptions."""
+        return [line for line in self.log if "Traceback" in line or "500 " in line]
+
+    # --- notebooks ----------------------------------------------------------------------------
+
+    def notebook(self, name: str, *sources: str, tags: dict[int, list[str]] | None = None) -> str:
+        """Write a notebook whose cells are called c0, c1 …; returns its path."""
+        cells = []
+        for index, source in enumerate(sources):
+            cell = nbformat.v4.new_code_cell(source, id=f"c{index}")
+            if tags and index in tags:
+                cell.metadata["tags"] = tags[index]
+            cells.append(cell)
+        metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        nbformat.write(notebook, self.root / name)
+        return name
+
+    def saved(self, name: str) -> Any:
+        """The notebook as it is on disk; it must be valid."""
+        notebook = nbformat.read(self.root / name, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
+
+    def submit(self, path: str, cells: Any = "all", **more: Any) -> list[dict[str, Any]]:
+        """Submit cells; the executions as accepted."""
+        answer = self.ask("POST", "/api/executions", {"path": path, "cells": cells, **more})
+        assert answer.status == 202, answer.body
+        executions: list[dict[str, Any]] = answer.json["executions"]
+        return executions
+
+    def wait(self, execution: dict[str, Any]) -> dict[str, Any]:
+        """The execution when it is over or asks for input."""
+        answer = self.ask("GET", f"/api/executions/{execution['id']}?wait=60")
+        assert answer.status == 200, answer.body
+        body: dict[str, Any] = answer.json
+        return body
+
+    def run(self, path: str, cells: Any = "all", **more: Any) -> list[dict[str, Any]]:
+        """Submit cells and wait until all are over."""
+        return [self.wait(execution) for execution in self.submit(path, cells, **more)]
+
+    def session(self, path: str, **body: str) -> Answer:
+        """Ask for the room of a file."""
+        given = {"format": "json", "type": "notebook", **body}
+        return self.ask("PUT", f"/api/collaboration/session/{quote(path, safe='')}", given)
