@@ -11,6 +11,7 @@ import zmq
 
 from notebook_exec.core.model import Json
 from notebook_exec.kernels.messages import ProtocolError, Received, Wire
+from notebook_exec.kernels.peer import PeerMonitor
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,12 @@ class Sockets:
         wire: Wire,
         on_batch: Callable[[list[Received]], None],
         *,
+        watch_peer: Callable[[zmq.Socket[bytes]], PeerMonitor] | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         """``connection`` is what a connection file holds. ``on_batch`` gets what comes.
 
+        ``watch_peer`` makes a monitor of the far end, which is closed along with the sockets.
         The running event loop reads. ZMQ itself connects again after a lost connection.
         """
         self._wire = wire
@@ -44,16 +47,18 @@ class Sockets:
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         context = context or zmq.Context.instance()
         for channel, kind in _TYPES.items():
-            self._sockets[channel] = self._connect(context, channel, kind, connection)
+            self._sockets[channel] = self._make(context, kind, connection)
+        self._peer = watch_peer(self._sockets["shell"]) if watch_peer is not None else None
+        for channel, socket in self._sockets.items():
+            socket.connect(_url(connection, channel))
         for socket in self._sockets.values():
             self._loop.add_reader(socket.FD, self._pump)
         # The descriptors tell only what changes: what came before they were watched is read now.
         self._wake()
 
-    def _connect(
+    def _make(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        channel: str,
         kind: int,
         connection: Mapping[str, Json],
     ) -> zmq.Socket[bytes]:
@@ -72,7 +77,6 @@ class Sockets:
         if public and secret:  # jupyter_client uses one key pair for both sides
             socket.curve_publickey, socket.curve_secretkey = _key(public), _key(secret)
             socket.curve_serverkey = _key(public)
-        socket.connect(_url(connection, channel))
         return socket
 
     @property
@@ -106,6 +110,8 @@ class Sockets:
         self._closed = True
         if self._scheduled is not None:
             self._scheduled.cancel()
+        if self._peer is not None:
+            self._peer.close()
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.FD)
             socket.close(linger=0)

@@ -99,6 +99,9 @@ class KernelWatch:
 
     def before_restart(self) -> None:
         """See ``ActionListener``."""
+        manager = self._manager()
+        if manager is None or not manager.owns_kernel:
+            return  # it will fail: only who started a process can start it again
         if self._phase not in (_Phase.REPLACING, _Phase.OVER):
             self._phase = _Phase.REPLACING
             self._listener.on_restarting()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+import zmq
+
 from notebook_exec.core.model import (
     Conflict,
     DeathReport,
@@ -17,6 +19,7 @@ from notebook_exec.kernels.handshake import Handshake
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.managers import KernelManager
 from notebook_exec.kernels.messages import Parent, Received, Wire
+from notebook_exec.kernels.peer import PeerMonitor
 from notebook_exec.kernels.sockets import Sockets
 from notebook_exec.kernels.watch import KernelWatch
 
@@ -28,11 +31,11 @@ class ZmqLink:
 
     def __init__(self, kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> None:
         self._kernel_id = kernel_id
-        self.session = uuid.uuid4().hex  # never the manager's: ROUTER handover steals (K10)
         self._actions = actions
         self._listener = listener
         self._watch = KernelWatch(kernel_id, actions, self)
         self._manager_session = ""
+        self._owned = True
         self._wire: Wire | None = None
         self._sockets: Sockets | None = None
         self._handshake: Handshake | None = None
@@ -41,6 +44,11 @@ class ZmqLink:
     def kernel_id(self) -> KernelId:
         """See ``Link``."""
         return self._kernel_id
+
+    @property
+    def session(self) -> str:
+        """The session and identity of the present connection; empty before the first."""
+        return self._wire.session if self._wire is not None else ""
 
     async def open(self) -> None:
         """See ``Link.open``."""
@@ -90,6 +98,11 @@ class ZmqLink:
 
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""
+        if not self._owned and self._sockets is not None and self._wire is not None:
+            # A process that is not the server's cannot be sent a signal, but a message.
+            frames = self._wire.build("interrupt_request", uuid.uuid4().hex, {})
+            self._sockets.send("control", frames)
+            return
         try:
             await self._actions.interrupt(self.kernel_id, by=self)
         except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
@@ -97,6 +110,8 @@ class ZmqLink:
 
     async def restart(self) -> None:
         """See ``Link.restart``."""
+        if not self._owned:
+            raise Conflict("the kernel was not started by this server, which cannot restart it")
         try:
             await self._actions.managers.restart_kernel(self.kernel_id)
         except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
@@ -116,8 +131,13 @@ class ZmqLink:
         connection = manager.get_connection_info()
         scheme = connection["signature_scheme"]
         self._manager_session = manager.session.session
-        self._wire = Wire(connection["key"], scheme, session=self.session)
-        self._sockets = Sockets(connection, self._wire, self._on_batch)
+        self._owned = manager.owns_kernel
+        # Never the manager's: a ROUTER with handover would give us its replies (K10). New with
+        # each connection: one without ignores an identity that it has not seen leave yet.
+        session = uuid.uuid4().hex
+        self._wire = Wire(connection["key"], scheme, session=session)
+        watch_peer = None if self._owned else self._watch_peer
+        self._sockets = Sockets(connection, self._wire, self._on_batch, watch_peer=watch_peer)
         self._handshake = Handshake(self._sockets, self._wire, self._listener.on_ready)
 
     async def drain(self) -> None:
@@ -146,6 +166,22 @@ class ZmqLink:
         if self._handshake is not None:
             self._handshake.close()
         self._listener.on_shut_down()
+
+    # --- a process that is not the server's -------------------------------------------------
+
+    def _watch_peer(self, socket: zmq.Socket[bytes]) -> PeerMonitor:
+        return PeerMonitor(socket, self._on_peer_gone, self._on_peer_back)
+
+    def _on_peer_gone(self) -> None:
+        """How it ended is not known. The sockets stay, to see when there is one again."""
+        if self._handshake is not None:
+            self._handshake.close()
+        self._listener.on_died(DeathReport(), False)
+
+    def _on_peer_back(self, was_gone: bool) -> None:
+        if not was_gone:
+            self.on_restarting()
+        self.on_process()
 
     # --- messages --------------------------------------------------------------------------
 
@@ -178,5 +214,5 @@ class ZmqLink:
         return (
             message.msg_type == "status"
             and message.content.get("execution_state") == "busy"
-            and parent.session != self._manager_session
+            and parent.session not in (self._manager_session, self.session)
         )

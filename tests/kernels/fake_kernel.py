@@ -18,7 +18,13 @@ HOST = "tcp://127.0.0.1"
 class FakeKernel:
     """Binds its ports when made, iopub not before ``open_iopub``."""
 
-    def __init__(self, *, answers: tuple[str, ...] = ("shell", "control")) -> None:
+    def __init__(
+        self,
+        *,
+        answers: tuple[str, ...] = ("shell", "control"),
+        like: dict[str, Any] | None = None,
+    ) -> None:
+        """``like``: the connection of a kernel that is gone, whose ports are taken over."""
         self.answers = set(answers)
         self.publishes = True
         self.requests: list[tuple[str, bytes, dict[str, Any]]] = []
@@ -35,12 +41,13 @@ class FakeKernel:
             "ip": "127.0.0.1",
             "key": KEY,
             "signature_scheme": "hmac-sha256",
-            **{
-                f"{name}_port": sock.bind_to_random_port(HOST)
-                for name, sock in self._routers.items()
-            },
         }
-        self.connection["iopub_port"] = self._iopub.bind_to_random_port(HOST)
+        for name, socket in {**self._routers, "iopub": self._iopub}.items():
+            if like is None:
+                self.connection[f"{name}_port"] = socket.bind_to_random_port(HOST)
+            else:
+                socket.bind(f"{HOST}:{like[f'{name}_port']}")
+        self.connection.update(like or {})
         self._tasks = [asyncio.create_task(self._serve(name)) for name in self._routers]
 
     def close_iopub(self) -> None:

@@ -12,7 +12,7 @@ from fake_kernel import FakeKernel, FakeManager, FakeManagers
 from kernels_harness import Recorder, run
 
 from notebook_exec.core.model import Conflict, DeathReport, ExecutionId, KernelId, KernelStartError
-from notebook_exec.kernels import handshake
+from notebook_exec.kernels import handshake, peer
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.zmq_link import ZmqLink
 
@@ -258,3 +258,55 @@ async def test_k1_exit_codes_and_provisioners_that_raise(
     await rig.recorder.count("died")
     assert rig.recorder.events[-1] == ("died", DeathReport(exit_code=137), False)
     assert "cannot see how kernel k is" in caplog.text
+
+
+async def test_g5_a_foreign_kernel_that_dies_and_comes_back(rig: Rig) -> None:
+    """G5, K1: a process that is not ours is dead when its connections break, within 2 s."""
+    rig.manager.owns_kernel = False
+    await rig.open()
+    await rig.recorder.count("ready")
+    await rig.kernel.close()
+    await rig.recorder.until(lambda: "died" in rig.recorder.told, timeout_s=2)
+    assert rig.recorder.events[-1] == ("died", DeathReport(), False)
+    rig.kernels.append(FakeKernel(like=rig.kernel.connection))
+    await rig.recorder.count("ready", 2)
+    assert rig.recorder.told == ["ready", "died", "ready"]
+    run(rig.link, "e1", "1")
+    await rig.kernels[1].request("execute_request")
+
+
+async def test_g5_a_foreign_kernel_that_is_replaced_at_once(rig: Rig) -> None:
+    """G5, K2: a connection that broke and is back leads to another process."""
+    rig.manager.owns_kernel = False
+    await rig.open()
+    await rig.recorder.count("ready")
+    await rig.kernel.close()
+    rig.kernels.append(FakeKernel(like=rig.kernel.connection))
+    await rig.recorder.count("ready", 2)
+    assert rig.recorder.told == ["ready", "restarting", "ready"]
+
+
+async def test_g5_a_foreign_kernel_that_is_not_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G5: a connection file may outlive its kernel."""
+    monkeypatch.setattr(peer, "_FIRST_LIMIT_S", 0.1)
+    rig.manager.owns_kernel = False
+    await rig.kernel.close()
+    await rig.open()
+    await rig.recorder.count("died")
+    assert rig.recorder.told == ["died"]
+
+
+async def test_g5_a_foreign_kernel_is_interrupted_by_message_and_never_restarted(rig: Rig) -> None:
+    """G5, Q8: no signal can be sent to it, and only its owner can start it again."""
+    rig.manager.owns_kernel = False
+    await rig.open()
+    await rig.recorder.count("ready")
+    await rig.link.interrupt()
+    assert (await rig.kernel.request("interrupt_request"))[0] == "control"
+    with pytest.raises(Conflict):
+        await rig.link.restart()
+    await rig.managers.restart_kernel(KERNEL)  # from a menu
+    assert rig.recorder.told == ["ready"]
+    assert not [action for action, _ in rig.managers.done if action == "interrupt"]
