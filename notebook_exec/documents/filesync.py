@@ -185,10 +185,16 @@ class FileSync:
         self._wake.set()
         if self._task is not None:
             await asyncio.shield(self._task)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(SaveFailed(f"{self.path} is being closed."))
+        self._waiters = []
         self._reader.close()
 
     async def _run(self) -> None:
-        while not self._closing:
+        is_last = False
+        while not is_last:
+            is_last = self._closing
             await self._sleep()
             try:
                 if self._is_due():

@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_ydoc import YNotebook, ydocs
 from jupyter_ydoc.ybasedoc import YBaseDoc
-from pycrdt import Awareness, Doc, Map
+from pycrdt import Doc, Map
 
 from notebook_exec.core.model import DocumentId, InvalidInput, Json
 from notebook_exec.documents.serialize import digest_of
@@ -22,7 +22,7 @@ def new_document(type: str, doc: Doc[Any] | None = None) -> YBaseDoc:
     """An empty document of this type; text where ``jupyter_ydoc`` knows no such type (D1)."""
     doc = doc if doc is not None else Doc()
     kind = ydocs.get(type, ydocs["file"])
-    made: YBaseDoc = kind(doc, Awareness(doc))
+    made: YBaseDoc = kind(doc)
     return made
 
 

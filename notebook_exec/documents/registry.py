@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,6 @@ from notebook_exec.core.model import (
     ExecutionState,
     Frame,
     InvalidInput,
-    NotebookExecError,
     NotFound,
 )
 from notebook_exec.documents.files import FileContent, Files
@@ -107,7 +105,6 @@ class Documents:
         self._opening: dict[DocumentId, asyncio.Task[LiveDocument]] = {}
         self._unloading: dict[DocumentId, asyncio.Task[None]] = {}
         self._timers: dict[DocumentId, asyncio.TimerHandle] = {}
-        self._saves: set[asyncio.Task[None]] = set()
         self._closed = False
 
     # --- finding and opening ---
@@ -218,7 +215,7 @@ class Documents:
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
         closing = [self._close_document(live) for live in self._live.values()]
         self._live.clear()
-        await asyncio.gather(*closing, *self._unloading.values(), *self._saves)
+        await asyncio.gather(*closing, *self._unloading.values())
 
     # --- loading (D7) ---
 
@@ -262,7 +259,7 @@ class Documents:
             self._end_stale_states(live, notebook)
         document_id = room.document_id
         room.on_empty = lambda: self.reconsider(document_id)
-        room.on_raw = partial(self._raw_message, live)
+        room.on_raw = lambda message: live.save() if message == "save" else None
         self._live[document_id] = live
         return live
 
@@ -310,14 +307,6 @@ class Documents:
         if frame:
             notebook.apply(frame)
 
-    def _raw_message(self, live: LiveDocument, message: str) -> None:
-        """A page asks to save; how it went is told in the document's state, or as a notice."""
-        if message != "save":
-            return
-        task = asyncio.create_task(_save_quietly(live))
-        self._saves.add(task)
-        task.add_done_callback(self._saves.discard)
-
 
 @dataclass(frozen=True, slots=True)
 class _Start:
@@ -356,8 +345,3 @@ def _resolve(future: asyncio.Future[None], _durable: bool) -> None:
 
 def _ignore(_durable: bool) -> None:
     return None
-
-
-async def _save_quietly(live: LiveDocument) -> None:
-    with contextlib.suppress(NotebookExecError):  # FileSync has told it to everyone
-        await live.save()

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from jupyter_server.services.contents.largefilemanager import (
     LargeFileManager,
 )
 from jupyter_server_fileid.manager import ArbitraryFileIdManager, LocalFileIdManager
+from jupyter_ydoc import YNotebook
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from notebook_exec.core.model import CellId, DocumentId
 from notebook_exec.documents.files import Files
+from notebook_exec.documents.filesync import FileAgreement, FileSync, SyncSettings
+from notebook_exec.documents.load import fill, new_document, prepare
+from notebook_exec.documents.room import Room
 
 TIMEOUT_S = 20.0
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -76,9 +82,9 @@ class Folder:
 
     def read(self, path: str) -> Any:
         """A notebook on disk, valid."""
-        content = json.loads((self.root / path).read_text())
-        nbformat.validate(content)
-        return content
+        text = (self.root / path).read_text()
+        nbformat.validate(json.loads(text))
+        return nbformat.reads(text, as_version=4)
 
     def text(self, path: str) -> str:
         return (self.root / path).read_bytes().decode()
@@ -89,6 +95,7 @@ class Folder:
     def close(self) -> None:
         self.files.close()
         self.ids.con.close()
+        del self.ids.con  # else its finalizer uses it, from whatever thread
         self.manager.notary.store.close()
 
 
@@ -113,3 +120,114 @@ def stream(text: str) -> dict[str, Any]:
 def html(text: str) -> dict[str, Any]:
     """An output that shows only where it is trusted."""
     return {"output_type": "display_data", "data": {"text/html": text}, "metadata": {}}
+
+
+class ListJournal:
+    """A journal in memory that commits at the next turn of the loop."""
+
+    def __init__(self) -> None:
+        self.updates: dict[DocumentId, list[bytes]] = {}
+        self.agreements: dict[DocumentId, FileAgreement] = {}
+
+    def append(
+        self,
+        document_id: DocumentId,
+        update: bytes,
+        alongside: Sequence[object],
+        then: Callable[[bool], None],
+    ) -> None:
+        if update:
+            self.updates.setdefault(document_id, []).append(update)
+        for op in alongside:
+            assert isinstance(op, FileAgreement)
+            self.agreements[op.document_id] = op
+        asyncio.get_running_loop().call_soon(then, True)
+
+
+class Host:
+    """Stands in for the registry; remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
+        self.notices: list[str] = []
+        self.noticed = asyncio.Event()
+
+    def is_running(self, cell_id: CellId) -> bool:
+        return cell_id in self.running
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+        self.noticed.set()
+
+    def store(self, agreement: FileAgreement) -> Sequence[object]:
+        return [agreement]
+
+    def settled(self) -> None:
+        return None
+
+
+async def until(condition: Callable[[], object], what: str = "it") -> None:
+    """Waits for a state that other tasks bring about, as a file on disk."""
+
+    async def look() -> None:
+        while not condition():  # noqa: ASYNC110 - a file on disk sets no event
+            await asyncio.sleep(0.005)
+
+    try:
+        await asyncio.wait_for(look(), TIMEOUT_S)
+    except asyncio.TimeoutError:
+        raise AssertionError(f"{what} did not come about") from None
+
+
+FAST = SyncSettings(save_delay_s=0.03, poll_s=0.02, retry_s=0.1)
+
+
+class OpenFile:
+    """A document in a room, tied to its file."""
+
+    def __init__(self, folder: Folder, room: Room, sync: FileSync, host: Host) -> None:
+        self.folder, self.room, self.sync, self.host = folder, room, sync, host
+
+    @property
+    def notebook(self) -> YNotebook:
+        assert isinstance(self.room.ydocument, YNotebook)
+        return self.room.ydocument
+
+    def sources(self) -> list[str]:
+        return [str(cell["source"]) for cell in self.notebook.ycells]
+
+    def type_in(self, index: int, text: str) -> None:
+        """As a collaborator does."""
+        ytext = self.notebook.ycells[index]["source"]
+        ytext += text
+
+    async def close(self) -> None:
+        await self.sync.close()
+        await self.room.close()
+
+
+async def open_file(
+    folder: Folder,
+    path: str,
+    *,
+    type: str = "notebook",
+    format: str = "json",
+    settings: SyncSettings = FAST,
+    journal: ListJournal | None = None,
+) -> OpenFile:
+    """Opens a document as the registry does when nothing of it is stored."""
+    document_id = DocumentId(f"{format}:{type}:{await folder.files.file_id(path)}")
+    read = await folder.files.get(path, format=format, type=type)
+    ydocument = new_document(type)
+    await fill(type, prepare(read.content, type, path), 1, ydocument.ydoc.apply_update)
+    room = Room(
+        document_id,
+        ydocument,
+        journal or ListJournal(),
+        max_message_bytes=10**8,
+        max_backlog_bytes=10**8,
+    )
+    host = Host()
+    sync = FileSync(room, folder.files, host, settings, path=path, session="s", agreed=None)
+    await sync.start(read)
+    return OpenFile(folder, room, sync, host)

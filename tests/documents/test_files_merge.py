@@ -96,7 +96,7 @@ def test_a_running_cell_keeps_its_outputs_and_its_place() -> None:
     base = version(code("a", "1"), code("b", "2"))
     ours = version(code("a", "1", text("so far")), code("b", "2"))
     theirs = version(code("b", "2"), code("a", "1 theirs", text("old")))
-    plan, merged = merge(base, ours, theirs, running={"a"})
+    _, merged = merge(base, ours, theirs, running={"a"})
     assert [cell["id"] for cell in merged["cells"]] == ["b", "a"]
     assert merged["cells"][1]["outputs"] == [text("so far")]
     assert merged["cells"][1]["source"] == "1 theirs"
