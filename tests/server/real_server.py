@@ -38,6 +38,7 @@ class RealServer(Client):
                 "open_browser": False,
                 "port_retries": 0,
                 "log_level": "INFO",
+                "authorizer_class": "real_authorizer.HeaderAuthorizer",
             },
             "IdentityProvider": {"token": TOKEN},
             "NotebookExecApp": {"save_delay": 0.1, **options},
@@ -59,7 +60,7 @@ class RealServer(Client):
             "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "JUPYTER_NO_CONFIG": "1",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent))),
         }
         self._running.clear()
         self._process = subprocess.Popen(
