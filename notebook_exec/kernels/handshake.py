@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.02
 _LAST_RETRY_S = 1.0
-_SILENT_IOPUB_S = 5.0
+_LIMIT_S = 5.0  # after its first answer
 
 
 class Handshake:
@@ -32,12 +32,14 @@ class Handshake:
         self._wire = wire
         self._on_ready = on_ready
         self._loop = asyncio.get_running_loop()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._retries: dict[str, asyncio.TimerHandle] = {}
         self._retry_s = _FIRST_RETRY_S
+        self._limit: asyncio.TimerHandle | None = None
         self._prefix = f"ready-{uuid.uuid4().hex}-"
         self._sent = 0
+        self._answered = False
         self._heard = False
-        self._answered_at: float | None = None
+        self._connected = False
         for channel in ("shell", "control"):
             self._ask(channel)
 
@@ -52,33 +54,41 @@ class Handshake:
         if channel == "iopub":
             self._heard = True
         elif self.is_own(parent):
-            if self._answered_at is None:
-                self._answered_at = self._loop.time()
-            if not self._heard and channel not in self._timers:
-                self._ask_later(channel)
-        if self._answered_at is not None and self._heard:
-            self._finish()
+            self._answered = True
+            if self._limit is None:
+                self._limit = self._loop.call_later(_LIMIT_S, self._give_up)
+            if not self._heard and channel not in self._retries:
+                self._retries[channel] = self._loop.call_later(self._retry_s, self._ask, channel)
+                self._retry_s = min(self._retry_s * 1.5, _LAST_RETRY_S)
+        self._check()
+
+    def connected(self) -> None:
+        """Take note of stdin's connection: questions of the kernel will arrive."""
+        self._connected = True
+        self._check()
 
     def close(self) -> None:
         """Ask no more. May be repeated."""
         self.done = True
-        for timer in self._timers.values():
+        for timer in self._retries.values():
             timer.cancel()
+        if self._limit is not None:
+            self._limit.cancel()
 
     def _ask(self, channel: str) -> None:
-        self._timers.pop(channel, None)
-        answered_at = self._answered_at
-        if answered_at is not None and self._loop.time() > answered_at + _SILENT_IOPUB_S:
-            log.warning("the kernel answers but publishes nothing: its output may be missing")
-            self._finish()
-            return
+        self._retries.pop(channel, None)
         self._sent += 1
         msg_id = f"{self._prefix}{self._sent}"
         self._sockets.send(channel, self._wire.build("kernel_info_request", msg_id, {}))
 
-    def _ask_later(self, channel: str) -> None:
-        self._timers[channel] = self._loop.call_later(self._retry_s, self._ask, channel)
-        self._retry_s = min(self._retry_s * 1.5, _LAST_RETRY_S)
+    def _check(self) -> None:
+        if self._answered and self._heard and self._connected and not self.done:
+            self._finish()
+
+    def _give_up(self) -> None:
+        missing = "publishes nothing" if not self._heard else "does not listen on stdin"
+        log.warning("the kernel answers but %s; cells are run all the same", missing)
+        self._finish()
 
     def _finish(self) -> None:
         self.close()

@@ -11,13 +11,14 @@ import zmq
 
 from notebook_exec.core.model import Json
 from notebook_exec.kernels.messages import ProtocolError, Received, Wire
-from notebook_exec.kernels.peer import PeerMonitor
+from notebook_exec.kernels.peer import Connection
 
 log = logging.getLogger(__name__)
 
 _TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER}
 _SLICE_MESSAGES = 512
 _SLICE_S = 0.005
+_RECONNECT_INTERVAL_MS = 25  # a kernel that starts binds its ports a while after we connect
 
 
 class Sockets:
@@ -29,12 +30,12 @@ class Sockets:
         wire: Wire,
         on_batch: Callable[[list[Received]], None],
         *,
-        watch_peer: Callable[[zmq.Socket[bytes]], PeerMonitor] | None = None,
+        on_connection: Callable[[bool], None],
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         """``connection`` is what a connection file holds. ``on_batch`` gets what comes.
 
-        ``watch_peer`` makes a monitor of the far end, which is closed along with the sockets.
+        ``on_connection`` is told when the stdin socket is connected, and when that broke.
         The running event loop reads. ZMQ itself connects again after a lost connection.
         """
         self._wire = wire
@@ -48,7 +49,9 @@ class Sockets:
         context = context or zmq.Context.instance()
         for channel, kind in _TYPES.items():
             self._sockets[channel] = self._make(context, kind, connection)
-        self._peer = watch_peer(self._sockets["shell"]) if watch_peer is not None else None
+        # What a kernel sends to an identity that is not connected yet is lost. On stdin that
+        # would be the question that a cell waits on for ever (P1).
+        self._connection = Connection(self._sockets["stdin"], on_connection)
         for channel, socket in self._sockets.items():
             socket.connect(_url(connection, channel))
         for socket in self._sockets.values():
@@ -67,6 +70,7 @@ class Sockets:
         # No high water marks: past them ZMQ drops a kernel's output silently, or blocks.
         socket.rcvhwm = 0
         socket.sndhwm = 0
+        socket.reconnect_ivl = _RECONNECT_INTERVAL_MS
         if kind == zmq.DEALER:
             # Kernels send an input_request to the identity that the request came from (P1):
             # shell and stdin have to share it. It is nobody else's (K10).
@@ -110,8 +114,7 @@ class Sockets:
         self._closed = True
         if self._scheduled is not None:
             self._scheduled.cancel()
-        if self._peer is not None:
-            self._peer.close()
+        self._connection.close()
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.FD)
             socket.close(linger=0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-import zmq
-
 from notebook_exec.core.model import (
     Conflict,
     DeathReport,
@@ -39,6 +37,7 @@ class ZmqLink:
         self._wire: Wire | None = None
         self._sockets: Sockets | None = None
         self._handshake: Handshake | None = None
+        self._peer: PeerMonitor | None = None
 
     @property
     def kernel_id(self) -> KernelId:
@@ -136,8 +135,11 @@ class ZmqLink:
         # each connection: one without ignores an identity that it has not seen leave yet.
         session = uuid.uuid4().hex
         self._wire = Wire(connection["key"], scheme, session=session)
-        watch_peer = None if self._owned else self._watch_peer
-        self._sockets = Sockets(connection, self._wire, self._on_batch, watch_peer=watch_peer)
+        if not self._owned:
+            self._peer = PeerMonitor(self._on_peer_gone, self._on_peer_back)
+        self._sockets = Sockets(
+            connection, self._wire, self._on_batch, on_connection=self._on_connection
+        )
         self._handshake = Handshake(self._sockets, self._wire, self._listener.on_ready)
 
     async def drain(self) -> None:
@@ -169,9 +171,6 @@ class ZmqLink:
 
     # --- a process that is not the server's -------------------------------------------------
 
-    def _watch_peer(self, socket: zmq.Socket[bytes]) -> PeerMonitor:
-        return PeerMonitor(socket, self._on_peer_gone, self._on_peer_back)
-
     def _on_peer_gone(self) -> None:
         """How it ended is not known. The sockets stay, to see when there is one again."""
         if self._handshake is not None:
@@ -183,6 +182,12 @@ class ZmqLink:
             self.on_restarting()
         self.on_process()
 
+    def _on_connection(self, connected: bool) -> None:
+        if connected and self._handshake is not None:
+            self._handshake.connected()
+        if self._peer is not None:
+            self._peer.on_change(connected)
+
     # --- messages --------------------------------------------------------------------------
 
     def _disconnect(self) -> None:
@@ -190,7 +195,9 @@ class ZmqLink:
             self._handshake.close()
         if self._sockets is not None:
             self._sockets.close()
-        self._handshake = self._sockets = None
+        if self._peer is not None:
+            self._peer.close()
+        self._handshake = self._sockets = self._peer = None
 
     def _on_batch(self, batch: list[Received]) -> None:
         handshake = self._handshake

@@ -56,6 +56,12 @@ class FakeKernel:
     def open_iopub(self) -> None:
         self._iopub.bind(f"{HOST}:{self.connection['iopub_port']}")
 
+    def close_stdin(self) -> None:
+        self._routers["stdin"].unbind(f"{HOST}:{self.connection['stdin_port']}")
+
+    def open_stdin(self) -> None:
+        self._routers["stdin"].bind(f"{HOST}:{self.connection['stdin_port']}")
+
     async def _serve(self, channel: str) -> None:
         while True:
             identity, *frames = await self._routers[channel].recv_multipart()

@@ -69,11 +69,26 @@ async def test_q10_a_kernel_that_publishes_nothing_is_used_with_a_warning(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """K9: silence on iopub does not keep a kernel from running cells."""
-    monkeypatch.setattr(handshake, "_SILENT_IOPUB_S", 0.1)
+    monkeypatch.setattr(handshake, "_LIMIT_S", 0.1)
     rig.kernel.publishes = False
     await rig.open()
     await rig.recorder.count("ready")
     assert "publishes nothing" in caplog.text
+
+
+async def test_p1_ready_means_that_questions_arrive(rig: Rig) -> None:
+    """P1: a kernel drops an input_request for a link whose stdin is not connected yet."""
+    rig.kernel.close_stdin()
+    await rig.open()
+    channel, identity, question = await rig.kernel.request("kernel_info_request", times=2)
+    await rig.kernel.send(channel, identity, "comm_info_reply", {}, {})  # behind the answer
+    await rig.recorder.until(lambda: rig.recorder.messages)
+    while rig.recorder.messages[-1].channel != "iopub":  # until the subscription is live
+        await rig.kernel.publish("stream", {"name": "stdout", "text": "x"})
+        await asyncio.sleep(0.01)
+    assert not rig.recorder.told
+    rig.kernel.open_stdin()
+    await rig.recorder.count("ready")
 
 
 async def test_o14_bad_messages_are_dropped_and_the_rest_arrives(
