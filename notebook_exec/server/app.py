@@ -9,6 +9,8 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 
+from notebook_exec.documents.access import DocumentAccess
+
 from .routes import handlers
 from .services import SETTINGS_KEY, Services
 from .settings import Settings
@@ -183,7 +185,9 @@ class NotebookExecApp(ExtensionApp):
         """Called by jupyter_server before the handlers are made."""
         assert self.serverapp is not None  # set before an extension is initialized
         self.services = Services(self.frozen_settings())
-        self.serverapp.web_app.settings[SETTINGS_KEY] = self.services
+        settings = self.serverapp.web_app.settings
+        settings[SETTINGS_KEY] = self.services
+        settings.setdefault("jupyter_server_ydoc", DocumentAccess(self.services.opened_documents))
 
     def initialize_handlers(self) -> None:
         """Called by jupyter_server to fill ``self.handlers``."""

@@ -59,6 +59,11 @@ class Services:
         if self._failure is not None:
             raise NotStartedError(self._failure)
 
+    async def opened_documents(self) -> Documents:
+        """The live documents, when there are any."""
+        await self.wait_started()
+        return self.documents
+
     @property
     def is_started(self) -> bool:
         """Whether nothing has to be waited for."""
