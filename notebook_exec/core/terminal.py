@@ -196,8 +196,8 @@ class TerminalText:
 
     @property
     def size_bytes(self) -> int:
-        """About how long it is; exact but for the last line."""
-        return self._settled_bytes + len(self._over) + len(self._under)
+        """How long it is; too much where the last line is just being written over."""
+        return self._settled_bytes + byte_length(self._over) + byte_length(self._under)
 
     @property
     def shown_bytes(self) -> int:
