@@ -19,12 +19,7 @@ export type Cancel = (executionId: string) => void;
 
 /** Keeps the marks of one notebook's cells in line with its executions. */
 export class CellStatus implements IDisposable {
-  constructor(
-    panel: NotebookPanel,
-    entries: Entries,
-    cancel: Cancel,
-    trans: TranslationBundle
-  ) {
+  constructor(panel: NotebookPanel, entries: Entries, cancel: Cancel, trans: TranslationBundle) {
     this._notebook = panel.content;
     this._entries = entries;
     this._cancel = cancel;
@@ -69,9 +64,7 @@ export class CellStatus implements IDisposable {
   private _refresh(): void {
     this._timer = 0;
     const entries = this._entries.all();
-    const cells = this._notebook.widgets.filter(
-      cell => cell instanceof CodeCell
-    );
+    const cells = this._notebook.widgets.filter(cell => cell instanceof CodeCell);
     const before = places(
       entries,
       cells.map(cell => cell.model.id)
@@ -162,9 +155,7 @@ class CellBadge implements IDisposable {
       return wait;
     }
     this._setText(started ? this._running(entry) : this._queued(before));
-    this._node.title = entry.requestedBy
-      ? this._trans.__('Run by %1', entry.requestedBy)
-      : '';
+    this._node.title = entry.requestedBy ? this._trans.__('Run by %1', entry.requestedBy) : '';
     this._setIcon(started);
     const parent = this._cell.inputArea?.node;
     if (parent && this._node.parentElement !== parent) {

@@ -48,9 +48,7 @@ export function connectionNotice(
   };
 }
 
-async function isReachable(
-  settings: ServerConnection.ISettings
-): Promise<boolean> {
+async function isReachable(settings: ServerConnection.ISettings): Promise<boolean> {
   try {
     const url = URLExt.join(settings.baseUrl, 'api');
     const response = await ServerConnection.makeRequest(url, {}, settings);

@@ -22,10 +22,7 @@ export interface ITextStep {
 
 /** How much longer the list is after `delta`. */
 export function growth(delta: readonly IDelta<readonly unknown[]>[]): number {
-  return delta.reduce(
-    (sum, part) => sum + (part.insert?.length ?? 0) - (part.delete ?? 0),
-    0
-  );
+  return delta.reduce((sum, part) => sum + (part.insert?.length ?? 0) - (part.delete ?? 0), 0);
 }
 
 /**

@@ -45,10 +45,7 @@ export class Executions implements IExecutions {
       own !== null &&
       (own as Record<string, unknown>).server_side === false;
     return (
-      this._serverSide &&
-      !isOff &&
-      notebook.collaborative === true &&
-      documentId(notebook) !== null
+      this._serverSide && !isOff && notebook.collaborative === true && documentId(notebook) !== null
     );
   }
 

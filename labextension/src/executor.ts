@@ -1,12 +1,7 @@
 // Runs cells on the server: those of one tick in one request, outputs come by the document.
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { CodeCell, ICodeCellModel } from '@jupyterlab/cells';
-import {
-  INotebookCellExecutor,
-  INotebookModel,
-  KernelError,
-  runCell
-} from '@jupyterlab/notebook';
+import { INotebookCellExecutor, INotebookModel, KernelError, runCell } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 

@@ -1,17 +1,9 @@
 // The plugins of notebook_exec in JupyterLab and Notebook 7.
-import {
-  IConnectionLost,
-  JupyterFrontEnd,
-  JupyterFrontEndPlugin
-} from '@jupyterlab/application';
+import { IConnectionLost, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
-import {
-  ITranslator,
-  TranslationBundle,
-  nullTranslator
-} from '@jupyterlab/translation';
+import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import { DisposableSet } from '@lumino/disposable';
 
 import { CellStatus } from './cellstatus';
@@ -54,11 +46,8 @@ const cellExecutor: JupyterFrontEndPlugin<INotebookCellExecutor> = {
   provides: INotebookCellExecutor,
   requires: [IExecutions],
   optional: [ITranslator],
-  activate: (
-    _: JupyterFrontEnd,
-    known: IExecutions,
-    translator: ITranslator | null
-  ) => new ServerCellExecutor(known, translator ?? nullTranslator)
+  activate: (_: JupyterFrontEnd, known: IExecutions, translator: ITranslator | null) =>
+    new ServerCellExecutor(known, translator ?? nullTranslator)
 };
 
 const notebooks: JupyterFrontEndPlugin<void> = {
@@ -76,8 +65,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
     const trans = bundle(translator);
     const cancel = (id: string): void => {
       known.api.cancel(id).catch((reason: unknown) => {
-        const message =
-          reason instanceof Error ? reason.message : String(reason);
+        const message = reason instanceof Error ? reason.message : String(reason);
         Notification.error(trans.__('The cell was not cancelled: %1', message));
       });
     };
@@ -90,12 +78,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
       return DisposableSet.from([
         OutputViews.share(panel.model),
         new CellStatus(panel, entries, cancel, trans),
-        new Prompts(
-          panel,
-          entries,
-          (id, value) => known.api.answer(id, value),
-          trans
-        ),
+        new Prompts(panel, entries, (id, value) => known.api.answer(id, value), trans),
         entries
       ]);
     });

@@ -1,10 +1,6 @@
 // What is done in each open notebook that the server runs, for as long as it does.
 import { CodeCellModel } from '@jupyterlab/cells';
-import type {
-  INotebookModel,
-  INotebookTracker,
-  NotebookPanel
-} from '@jupyterlab/notebook';
+import type { INotebookModel, INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 
 import { OutputView } from './outputview';
@@ -22,8 +18,7 @@ export function forServerNotebooks(
   const live = new Map<NotebookPanel, IDisposable>();
   const refresh = (panel: NotebookPanel): void => {
     const { model } = panel;
-    const wanted =
-      !panel.isDisposed && model !== null && executions.isServerSide(model);
+    const wanted = !panel.isDisposed && model !== null && executions.isServerSide(model);
     if (!wanted) {
       live.get(panel)?.dispose();
       live.delete(panel);

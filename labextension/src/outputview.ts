@@ -21,10 +21,7 @@ const SILENT = { silent: true };
 /** The parts of JupyterLab's model that this takes the place of; not public there. */
 interface IModelInside {
   _onSharedModelChanged(sender: ISharedCodeCell, change: CellChange): void;
-  onOutputsChange(
-    sender: IOutputAreaModel,
-    change: IOutputAreaModel.ChangedArgs
-  ): void;
+  onOutputsChange(sender: IOutputAreaModel, change: IOutputAreaModel.ChangedArgs): void;
 }
 
 export class OutputView implements IDisposable {
@@ -34,25 +31,16 @@ export class OutputView implements IDisposable {
    */
   static of(model: CodeCellModel): OutputView | null {
     const inside = model as unknown as Partial<IModelInside>;
-    const cell =
-      'ymodel' in model.sharedModel ? model.sharedModel.ymodel : null;
+    const cell = 'ymodel' in model.sharedModel ? model.sharedModel.ymodel : null;
     const outputs = (cell as Y.Map<unknown> | null)?.get('outputs');
     return outputs &&
       typeof inside._onSharedModelChanged === 'function' &&
       typeof inside.onOutputsChange === 'function'
-      ? new OutputView(
-          model,
-          inside as IModelInside,
-          outputs as Y.Array<Y.Map<unknown>>
-        )
+      ? new OutputView(model, inside as IModelInside, outputs as Y.Array<Y.Map<unknown>>)
       : null;
   }
 
-  private constructor(
-    model: CodeCellModel,
-    inside: IModelInside,
-    shared: Y.Array<Y.Map<unknown>>
-  ) {
+  private constructor(model: CodeCellModel, inside: IModelInside, shared: Y.Array<Y.Map<unknown>>) {
     this._model = model;
     this._inside = inside;
     this._shared = shared;
@@ -91,10 +79,7 @@ export class OutputView implements IDisposable {
     model.sharedModel.metadataChanged.disconnect(this._onMetadataChanged, this);
     model.outputs.changed.disconnect(this._onViewChanged, this);
     Reflect.deleteProperty(model.outputs, 'shouldCombine');
-    model.sharedModel.changed.connect(
-      this._inside._onSharedModelChanged,
-      model
-    );
+    model.sharedModel.changed.connect(this._inside._onSharedModelChanged, model);
     model.outputs.changed.connect(this._inside.onOutputsChange, model);
   }
 
@@ -122,24 +107,17 @@ export class OutputView implements IDisposable {
   }
 
   /** Clearing outputs is an edit that people make, and the only one. */
-  private _onViewChanged(
-    _: IOutputAreaModel,
-    change: IOutputAreaModel.ChangedArgs
-  ): void {
+  private _onViewChanged(_: IOutputAreaModel, change: IOutputAreaModel.ChangedArgs): void {
     if (change.type === 'clear' && !this._isApplying) {
       this._model.sharedModel.updateOutputs(0, this._shared.length, []);
     }
   }
 
-  private readonly _onOutputsChanged = (
-    events: Y.YEvent<Y.AbstractType<unknown>>[]
-  ): void => {
+  private readonly _onOutputsChanged = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
     if (this._model.isDisposed) {
       return;
     }
-    const list = events.find(
-      event => event.target === (this._shared as unknown)
-    );
+    const list = events.find(event => event.target === (this._shared as unknown));
     const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
     const outputs = this._model.outputs;
     if (outputs.length !== this._shared.length - growth(delta)) {
@@ -229,9 +207,7 @@ export class OutputView implements IDisposable {
         ? (output as Y.Map<unknown>).toJSON()
         : output
     ) as nbformat.IOutput;
-    return Array.isArray(plain.text)
-      ? { ...plain, text: plain.text.join('') }
-      : plain;
+    return Array.isArray(plain.text) ? { ...plain, text: plain.text.join('') } : plain;
   }
 
   private _apply(change: () => void): void {

@@ -15,12 +15,7 @@ export type Answer = (executionId: string, value: string) => Promise<void>;
 
 /** Keeps the input boxes of one notebook in line with the prompts that wait. */
 export class Prompts implements IDisposable {
-  constructor(
-    panel: NotebookPanel,
-    entries: Entries,
-    answer: Answer,
-    trans: TranslationBundle
-  ) {
+  constructor(panel: NotebookPanel, entries: Entries, answer: Answer, trans: TranslationBundle) {
     this._notebook = panel.content;
     this._entries = entries;
     this._answer = answer;
@@ -52,8 +47,7 @@ export class Prompts implements IDisposable {
   private _refresh(): void {
     const waiting = new Set<CodeCell>();
     for (const cell of this._notebook.widgets) {
-      const entry =
-        cell instanceof CodeCell && this._entries.get(cell.model.id);
+      const entry = cell instanceof CodeCell && this._entries.get(cell.model.id);
       if (entry && entry.state === 'waiting_input' && entry.prompt) {
         waiting.add(cell);
         this._show(cell, entry.id, entry.prompt);
@@ -96,12 +90,7 @@ export class Prompts implements IDisposable {
 
 /** The prompt of one execution, with a line to answer it. */
 class PromptBox extends Widget {
-  constructor(
-    executionId: string,
-    prompt: IPrompt,
-    answer: Answer,
-    trans: TranslationBundle
-  ) {
+  constructor(executionId: string, prompt: IPrompt, answer: Answer, trans: TranslationBundle) {
     super({ node: document.createElement('form') });
     this.addClass('jp-nbexec-prompt');
     this._executionId = executionId;
@@ -119,10 +108,7 @@ class PromptBox extends Widget {
     this._input.type = prompt.password ? 'password' : 'text';
     this._input.autocomplete = prompt.password ? 'new-password' : 'off';
     this._input.spellcheck = false;
-    this._input.setAttribute(
-      'aria-label',
-      prompt.prompt || trans.__('Input for this cell')
-    );
+    this._input.setAttribute('aria-label', prompt.prompt || trans.__('Input for this cell'));
     this._note = document.createElement('span');
     this._note.className = 'jp-nbexec-prompt-note';
     this._note.setAttribute('role', 'status');
@@ -192,14 +178,7 @@ class PromptBox extends Widget {
   private readonly _note: HTMLElement;
 }
 
-const EVENTS = [
-  'submit',
-  'keydown',
-  'keyup',
-  'keypress',
-  'mousedown',
-  'dblclick'
-];
+const EVENTS = ['submit', 'keydown', 'keyup', 'keypress', 'mousedown', 'dblclick'];
 
 /** Whether the user's attention is at this cell, and not in a text that they are writing. */
 function isActive(notebook: Notebook, cell: CodeCell): boolean {

@@ -2,13 +2,7 @@
 
 /** Where one run of one cell stands (SPEC Q1). */
 export type ExecutionState =
-  | 'queued'
-  | 'running'
-  | 'waiting_input'
-  | 'finished'
-  | 'failed'
-  | 'cancelled'
-  | 'lost';
+  'queued' | 'running' | 'waiting_input' | 'finished' | 'failed' | 'cancelled' | 'lost';
 
 const STATES: ReadonlySet<string> = new Set<ExecutionState>([
   'queued',
@@ -88,11 +82,7 @@ export function readEntry(value: unknown): IEntry | null {
 /** Milliseconds since the epoch of an ISO 8601 text or of seconds since the epoch. */
 export function readTime(value: unknown): number | null {
   const time =
-    typeof value === 'number'
-      ? value * 1000
-      : typeof value === 'string'
-        ? Date.parse(value)
-        : NaN;
+    typeof value === 'number' ? value * 1000 : typeof value === 'string' ? Date.parse(value) : NaN;
   return Number.isFinite(time) ? time : null;
 }
 
@@ -152,16 +142,12 @@ export function stopwatch(ms: number): string {
 
 function readPrompt(value: unknown): IPrompt | null {
   const fields = asRecord(value);
-  return fields
-    ? { prompt: asString(fields.prompt), password: fields.password === true }
-    : null;
+  return fields ? { prompt: asString(fields.prompt), password: fields.password === true } : null;
 }
 
 function readUser(value: unknown): string {
   const fields = asRecord(value);
-  return fields
-    ? asString(fields.display_name) || asString(fields.username)
-    : asString(value);
+  return fields ? asString(fields.display_name) || asString(fields.username) : asString(value);
 }
 
 function asString(value: unknown): string {

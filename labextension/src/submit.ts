@@ -32,9 +32,5 @@ export async function submitReliably<T>(
 }
 
 function isUnknownCell(error: unknown): boolean {
-  return (
-    error instanceof ApiError &&
-    error.status === 404 &&
-    error.field.startsWith('cells')
-  );
+  return error instanceof ApiError && error.status === 404 && error.field.startsWith('cells');
 }

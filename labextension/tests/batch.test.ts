@@ -11,9 +11,7 @@ test('U2: the items of one tick are one batch, in their order', async () => {
     seen.push([...items]);
     return Promise.resolve(items.map(item => Promise.resolve(item + '!')));
   });
-  const results = await Promise.all(
-    ['a', 'b', 'c'].map(item => batches.add(NOTEBOOK, item))
-  );
+  const results = await Promise.all(['a', 'b', 'c'].map(item => batches.add(NOTEBOOK, item)));
   assert.deepEqual(seen, [['a', 'b', 'c']]);
   assert.deepEqual(results, ['a!', 'b!', 'c!']);
 });

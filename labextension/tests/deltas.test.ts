@@ -42,9 +42,7 @@ test('O5: an output that is replaced stays where it is, whatever the order of th
     [{ retain: 1 }, { insert: ['x'] }, { delete: 1 }],
     [{ retain: 1 }, { delete: 1 }, { insert: ['x'] }]
   ]) {
-    assert.deepEqual(listSteps(3, delta, [0, 1, 2]), [
-      { do: 'set', index: 1, value: 1 }
-    ]);
+    assert.deepEqual(listSteps(3, delta, [0, 1, 2]), [{ do: 'set', index: 1, value: 1 }]);
   }
 });
 
@@ -57,12 +55,7 @@ test('O4: all is replaced by one output without an empty moment', () => {
 
 test('an output put in between moves those behind', () => {
   const delta = [{ retain: 1 }, { insert: ['x'] }];
-  assert.deepEqual(follow(['a', 'b', 'c'], delta, ['a', 'x', 'b', 'c']), [
-    'a',
-    'x',
-    'b',
-    'c'
-  ]);
+  assert.deepEqual(follow(['a', 'b', 'c'], delta, ['a', 'x', 'b', 'c']), ['a', 'x', 'b', 'c']);
 });
 
 test('O1: steps end where the change ends, for all small changes', () => {
@@ -96,14 +89,8 @@ test('O1: steps end where the change ends, for all small changes', () => {
 
 test('O3: the end of a line is edited where it is, in whatever order it was', () => {
   const expected = [{ start: 4, delete: 2, insert: '███' }];
-  assert.deepEqual(
-    textSteps([{ retain: 4 }, { delete: 2 }, { insert: '███' }]),
-    expected
-  );
-  assert.deepEqual(
-    textSteps([{ retain: 4 }, { insert: '███' }, { delete: 2 }]),
-    expected
-  );
+  assert.deepEqual(textSteps([{ retain: 4 }, { delete: 2 }, { insert: '███' }]), expected);
+  assert.deepEqual(textSteps([{ retain: 4 }, { insert: '███' }, { delete: 2 }]), expected);
 });
 
 test('O15: a text that loses its head and grows at its end is edited at both', () => {

@@ -1,0 +1,169 @@
+// A Jupyter server of its own: own directories, own port, own token; ended by its process id.
+import { ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const REPOSITORY = path.resolve(__dirname, '../..');
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
+
+export type App = 'lab' | 'notebook';
+
+export class JupyterServer {
+  static async start(app: App = 'lab'): Promise<JupyterServer> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'nbexec-ui-'));
+    const server = new JupyterServer(app, folder, await freePort());
+    await server._configure();
+    await server.launch();
+    return server;
+  }
+
+  private constructor(
+    readonly app: App,
+    readonly folder: string,
+    readonly port: number
+  ) {
+    this.root = path.join(folder, 'root');
+    this.log = path.join(folder, 'server.log');
+  }
+
+  readonly token = randomUUID();
+  readonly root: string;
+  readonly log: string;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    return this._process?.pid ?? 0;
+  }
+
+  /** Starts the process (again), and resolves when it answers. */
+  async launch(): Promise<void> {
+    const log = createWriteStream(this.log, { flags: 'a' });
+    const child = spawn(
+      path.join(REPOSITORY, '.venv/bin/jupyter'),
+      [this.app, '--no-browser', ...(process.getuid?.() === 0 ? ['--allow-root'] : [])],
+      {
+        cwd: this.root,
+        env: this._environment(),
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    );
+    child.stdout.pipe(log);
+    child.stderr.pipe(log);
+    this._process = child;
+    const limit = Date.now() + START_LIMIT_MS;
+    while (!(await this.answers())) {
+      if (child.exitCode !== null || Date.now() > limit) {
+        throw new Error(`The server did not start; see ${this.log}`);
+      }
+      await pause(100);
+    }
+  }
+
+  /** Whether a request gets an answer. */
+  async answers(): Promise<boolean> {
+    try {
+      return (await this.fetch('/api')).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  fetch(route: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(this.url + route, {
+      ...init,
+      headers: { Authorization: `token ${this.token}`, ...init.headers }
+    });
+  }
+
+  async json<T>(route: string, init: RequestInit = {}): Promise<T> {
+    const response = await this.fetch(route, init);
+    if (!response.ok) {
+      throw new Error(`${route}: ${response.status} ${await response.text()}`);
+    }
+    return (await response.json()) as T;
+  }
+
+  /** Sends `signal` to the server's process alone, and resolves when it is gone. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this._process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) {
+      return;
+    }
+    const gone = new Promise<void>(resolve => child.once('exit', () => resolve()));
+    child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    await gone;
+    clearTimeout(late);
+  }
+
+  /** Ends it and takes its folder away. */
+  async dispose(keepFolder = false): Promise<void> {
+    await this.end('SIGTERM');
+    if (!keepFolder) {
+      await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+
+  private async _configure(): Promise<void> {
+    const settings = path.join(this.folder, 'config/lab/user-settings/@jupyterlab');
+    const write = async (name: string, content: unknown): Promise<void> => {
+      await mkdir(path.dirname(name), { recursive: true });
+      await writeFile(name, JSON.stringify(content));
+    };
+    await mkdir(this.root, { recursive: true });
+    await write(path.join(this.folder, 'config/jupyter_server_config.json'), {
+      ServerApp: {
+        root_dir: this.root,
+        port: this.port,
+        port_retries: 0,
+        ip: '127.0.0.1'
+      },
+      IdentityProvider: { token: this.token },
+      LabApp: { expose_app_in_browser: true },
+      JupyterNotebookApp: { expose_app_in_browser: true }
+    });
+    await write(path.join(settings, 'apputils-extension/notification.jupyterlab-settings'), {
+      fetchNews: 'false',
+      checkForUpdates: false
+    });
+  }
+
+  private _environment(): NodeJS.ProcessEnv {
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => !name.startsWith('JUPYTER') && !name.startsWith('npm_')
+    );
+    return {
+      ...Object.fromEntries(inherited),
+      JUPYTER_CONFIG_DIR: path.join(this.folder, 'config'),
+      JUPYTER_DATA_DIR: path.join(this.folder, 'data'),
+      JUPYTER_RUNTIME_DIR: path.join(this.folder, 'runtime'),
+      IPYTHONDIR: path.join(this.folder, 'ipython'),
+      MPLCONFIGDIR: path.join(this.folder, 'matplotlib')
+    };
+  }
+
+  private _process: ChildProcess | null = null;
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

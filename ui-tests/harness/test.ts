@@ -1,0 +1,88 @@
+// The fixtures: a server for all tests of a file, or one for a single test; logs of failures.
+import { Browser, TestInfo, test as base } from '@playwright/test';
+import { copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { CellSource, NotebookPage, writeNotebook } from './notebook';
+import { App, JupyterServer } from './server';
+
+export { expect } from '@playwright/test';
+export { readNotebook, streamText, type CellJson } from './notebook';
+export { pause, type JupyterServer } from './server';
+
+type Cells = readonly (string | CellSource)[];
+
+interface Fixtures {
+  /** The server of this test alone, to be killed and started again. */
+  ownServer: JupyterServer;
+  /** Writes a notebook and opens it. */
+  open: (cells: Cells, server?: JupyterServer) => Promise<NotebookPage>;
+  /** Opens a notebook that is there in a browser of someone else's. */
+  openElsewhere: (notebook: NotebookPage) => Promise<NotebookPage>;
+}
+
+interface WorkerFixtures {
+  app: App;
+  server: JupyterServer;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  app: ['lab', { option: true, scope: 'worker' }],
+  server: [
+    async ({ app }, use) => {
+      const server = await JupyterServer.start(app);
+      await use(server);
+      await server.dispose();
+    },
+    { scope: 'worker', timeout: 90_000 }
+  ],
+  ownServer: [
+    async ({ app }, use, info) => {
+      const server = await JupyterServer.start(app);
+      await use(server);
+      await keepLog(server, info);
+      await server.dispose();
+    },
+    { timeout: 90_000 }
+  ],
+  open: async ({ page, server }, use, info) => {
+    let count = 0;
+    const name = `t${info.workerIndex}-${info.testId}-${info.retry}`;
+    await use(async (cells, given = server) => {
+      const notebook = new NotebookPage(page, given, `${name}-${count++}.ipynb`);
+      await writeNotebook(given, notebook.name, cells);
+      return notebook.open();
+    });
+    await keepLog(server, info);
+    await shutDown(server);
+  },
+  openElsewhere: async ({ browser }, use) => {
+    const opened: { close(): Promise<void> }[] = [];
+    await use(async notebook => {
+      const context = await newContext(browser);
+      opened.push(context);
+      const page = await context.newPage();
+      return new NotebookPage(page, notebook.server, notebook.name).open();
+    });
+    await Promise.all(opened.map(context => context.close()));
+  }
+});
+
+function newContext(browser: Browser) {
+  return browser.newContext({ viewport: { width: 1280, height: 900 } });
+}
+
+/** No test finds the kernels of the one before. */
+async function shutDown(server: JupyterServer): Promise<void> {
+  const sessions = await server.json<{ id: string }[]>('/api/sessions');
+  for (const { id } of sessions) {
+    await server.fetch(`/api/sessions/${id}`, { method: 'DELETE' });
+  }
+}
+
+async function keepLog(server: JupyterServer, info: TestInfo): Promise<void> {
+  if (info.status !== info.expectedStatus) {
+    await mkdir(info.outputDir, { recursive: true });
+    await copyFile(server.log, path.join(info.outputDir, 'server.log'));
+  }
+}

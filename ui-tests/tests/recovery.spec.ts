@@ -1,0 +1,142 @@
+// R, U4: pages that go away and come back, networks and servers too.
+import { NotebookPage } from '../harness/notebook';
+import { Network } from '../harness/proxy';
+import { openGate, waitFor } from '../harness/gate';
+import { expect, pause, streamText, test } from '../harness/test';
+
+const THREE_LINES = "for i in range(3): print('line', i)";
+
+test('R1: a reload in the middle of a run loses nothing and doubles nothing', async ({
+  open,
+  server
+}) => {
+  const notebook = await open([`${THREE_LINES}\n${waitFor('r1a')}\nprint('after')`]);
+  await notebook.run(0);
+  await expect(notebook.output(0)).toContainText('line 2');
+
+  await notebook.reload();
+  await expect(notebook.output(0)).toContainText('line 2');
+  await expect(notebook.prompt(0)).toHaveText('[*]:');
+  await expect(notebook.badge(0)).toBeVisible();
+
+  await openGate(server, 'r1a');
+  await expect(notebook.output(0)).toContainText('after');
+  await expect(notebook.prompt(0)).toHaveText('[1]:');
+  await expect(notebook.badge(0)).toHaveCount(0);
+  const [cell] = await notebook.document();
+  expect(streamText(cell)).toBe('line 0\nline 1\nline 2\nafter\n');
+  await notebook.expectNoDialog();
+});
+
+test('R1: the tab is closed during Run All, and the run goes on', async ({
+  open,
+  openElsewhere,
+  server
+}) => {
+  const notebook = await open([
+    `${waitFor('r1b')}\nprint('first')`,
+    "print('second')",
+    "print('third')"
+  ]);
+  await notebook.runAll();
+  await expect(notebook.badge(2)).toBeVisible();
+  await notebook.page.close();
+
+  await openGate(server, 'r1b');
+  await expect
+    .poll(async () => {
+      const { executions } = await server.json<{ executions: { state: string }[] }>(
+        `/api/executions?path=${notebook.name}`
+      );
+      return executions.map(({ state }) => state);
+    })
+    .toEqual(['finished', 'finished', 'finished']);
+
+  const again = await openElsewhere(notebook);
+  for (const [index, text] of ['first', 'second', 'third'].entries()) {
+    await expect(again.output(index)).toHaveText(text);
+    await expect(again.prompt(index)).toHaveText(`[${index + 1}]:`);
+  }
+  const cells = await again.document();
+  expect(cells.map(cell => streamText(cell))).toEqual(['first\n', 'second\n', 'third\n']);
+});
+
+test('R1: the queue is there after a reload, in its order', async ({ open, server }) => {
+  const notebook = await open([waitFor('r1c'), "print('b')", "print('c')"]);
+  await notebook.runAll();
+  await expect(notebook.badge(2)).toHaveText('Queued, 2 before');
+
+  await notebook.reload();
+  await expect(notebook.badge(1)).toHaveText('Queued, 1 before');
+  await expect(notebook.badge(2)).toHaveText('Queued, 2 before');
+  for (const index of [0, 1, 2]) {
+    await expect(notebook.prompt(index)).toHaveText('[*]:');
+  }
+
+  await openGate(server, 'r1c');
+  await expect(notebook.output(2)).toHaveText('c');
+  await expect(notebook.prompt(2)).toHaveText('[3]:');
+});
+
+test('U4: 15 s without network: a notice, no dialog, and the outputs catch up', async ({
+  open,
+  page,
+  server
+}) => {
+  const network = await Network.to(server.port);
+  const first = await open([
+    `for i in range(200):\n    print('tick', i, flush=True)\n    time.sleep(0.1) if i < 190 else None`.replace(
+      /^/,
+      'import time\n'
+    )
+  ]);
+  await page.goto(`${network.url}/lab/tree/${first.name}?reset&token=${server.token}`);
+  const notebook = new NotebookPage(page, server, first.name);
+  await notebook.ready();
+  await notebook.run(0);
+  await expect(notebook.output(0)).toContainText('tick 3');
+
+  await network.cut();
+  const notice = page.locator('.Toastify__toast', { hasText: 'connection to the server is lost' });
+  await expect(notice).toBeVisible();
+  await pause(15_000);
+  await notebook.expectNoDialog();
+  await network.restore();
+
+  await expect(notebook.output(0)).toContainText('tick 199', { timeout: 60_000 });
+  await expect(notice).toHaveCount(0);
+  await notebook.expectNoDialog();
+  const [cell] = await notebook.document();
+  const expected = Array.from({ length: 200 }, (_, i) => `tick ${i}\n`).join('');
+  expect(streamText(cell)).toBe(expected);
+  await expect(notebook.prompt(0)).toHaveText('[1]:');
+});
+
+test('R3: the server is killed and started again: the open page goes on', async ({
+  open,
+  openElsewhere,
+  ownServer
+}) => {
+  const notebook = await open(
+    [`print('before')\n${waitFor('r3')}\nprint('after')`, "print('next')"],
+    ownServer
+  );
+  await notebook.run(0);
+  await expect(notebook.output(0)).toContainText('before');
+
+  await ownServer.end('SIGKILL');
+  await ownServer.launch();
+  await openGate(ownServer, 'r3');
+
+  // Whether the kernel lived on or not, the cell ends, and what it put out is there once.
+  await expect(notebook.badge(0)).toHaveCount(0, { timeout: 60_000 });
+  await expect(notebook.output(0)).toContainText('before');
+  const [cell] = await notebook.document();
+  expect(streamText(cell)).toMatch(/^before\n(after\n)?$/);
+
+  await notebook.run(1);
+  await expect(notebook.output(1)).toContainText('next', { timeout: 60_000 });
+  const elsewhere = await openElsewhere(notebook);
+  expect(await elsewhere.document()).toEqual(await notebook.document());
+  await notebook.expectNoDialog();
+});
