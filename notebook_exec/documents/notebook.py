@@ -54,6 +54,7 @@ class LiveNotebook:
         self._room = room
         self._ynotebook = room.ydocument
         self._ycells: Array[Any] = room.ydocument.ycells
+        self._ymeta: Map[Any] = room.doc.get("meta", type=Map)
         self._execution: Map[Any] = room.doc.get("execution", type=Map)
         self._index = CellIndex(self._ycells)
         self._projection = Projection(self._execution)
@@ -74,6 +75,13 @@ class LiveNotebook:
     def revision(self) -> str:
         """Another one after each edit of sources or of the list of cells, whoever made it (A8)."""
         return f"{self._epoch}-{self._edits}"
+
+    def kernel_name(self) -> str | None:
+        """The kernelspec that the notebook's metadata name; None if they name none."""
+        metadata = (self._ymeta.to_py() or {}).get("metadata") or {}
+        kernelspec = metadata.get("kernelspec")
+        name = kernelspec.get("name") if isinstance(kernelspec, dict) else None
+        return name if isinstance(name, str) and name else None
 
     def cell(self, cell_id: CellId) -> CellView | None:
         """The cell, or None if there is none of that id."""

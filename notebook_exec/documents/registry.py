@@ -129,6 +129,11 @@ class Documents:
         """The document, if it is loaded."""
         return self._live.get(document_id)
 
+    def state_of(self, document_id: DocumentId) -> bytes | None:
+        """The whole state of a loaded document as one Y update (D9)."""
+        live = self._live.get(document_id)
+        return None if live is None else live.room.doc.get_update()
+
     def __iter__(self) -> Iterator[LiveDocument]:
         return iter(list(self._live.values()))
 

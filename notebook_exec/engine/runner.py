@@ -199,11 +199,13 @@ class KernelRunner(LinkListener):
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
         self._is_dead = not restarting
+        self.outputs.kernel_restarted()
         self._feed(s.KernelDied(report, restarting))
 
     def on_restarting(self) -> None:
         """Someone restarts the kernel."""
         self._is_dead = False
+        self.outputs.kernel_restarted()
         self._feed(s.KernelRestarting(None))
 
     def on_interrupted(self) -> None:

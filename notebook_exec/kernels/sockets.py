@@ -16,8 +16,9 @@ from notebook_exec.kernels.peer import Connection
 log = logging.getLogger(__name__)
 
 _TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER}
-_SLICE_MESSAGES = 512
-_SLICE_S = 0.005
+# What one kernel may take of one turn of the event loop; there may be a hundred of them (L1).
+_SLICE_MESSAGES = 256
+_SLICE_S = 0.002
 _RECONNECT_INTERVAL_MS = 25  # a kernel that starts binds its ports a while after we connect
 
 
