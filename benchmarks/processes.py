@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -41,7 +42,7 @@ def jupyter_environment(folder: Path) -> dict[str, str]:
 class Server:
     """A Jupyter server with folders of its own, on a free port of this machine."""
 
-    def __init__(self, python: Path, folder: Path, arguments: list[str]) -> None:
+    def __init__(self, python: Path, folder: Path, extensions: dict[str, bool]) -> None:
         self._folder = folder
         self._environment = jupyter_environment(folder)
         self.token = secrets.token_hex(16)
@@ -56,8 +57,9 @@ class Server:
             *("--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
             *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
             *(f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={self.token}"),
-            *arguments,
         ]
+        config = {"ServerApp": {"jpserver_extensions": extensions}}
+        (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

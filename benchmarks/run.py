@@ -22,14 +22,12 @@ from report import Results, machine, table, write_readme
 KERNEL = "bench"
 CLIENTLESS = ("raw", "nbclient")
 SERVERS = ("ours", "jupyter-server-nbmodel", "jupyter-server-documents")
-ARGUMENTS = {
-    "ours": [
-        "--ServerApp.jpserver_extensions="
-        "{'notebook_exec': True, 'jupyter_server_ydoc': False, 'jupyter_server_fileid': True}"
-    ],
-    "jupyter-server-nbmodel": [],
-    "jupyter-server-documents": [],
+EXTENSIONS = {
+    "ours": {"notebook_exec": True, "jupyter_server_ydoc": False},
+    "jupyter-server-nbmodel": {},
+    "jupyter-server-documents": {},
 }
+"""What has to be switched on or off beyond what the packages do themselves: in a checkout, ours."""
 MARGIN_S = 90.0
 
 
@@ -58,7 +56,7 @@ class Bench:
         """Start the server of ``system``; it is stopped with ``stack``."""
         folder = self._folder / system
         write_kernelspec(folder / "data", KERNEL, self._pythons["tools"])
-        server = Server(self._pythons[system], folder, ARGUMENTS[system])
+        server = Server(self._pythons[system], folder, EXTENSIONS[system])
         stack.callback(server.stop)
         server.start()
         self._servers[system] = server
@@ -91,7 +89,7 @@ class Bench:
         except subprocess.TimeoutExpired:
             return {"error": "no end"}
         if answer.returncode != 0:
-            return {"error": (answer.stderr.strip().splitlines() or ["?"])[-1]}
+            return {"error": answer.stderr.strip()[-2000:]}
         result: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
         return result
 
@@ -126,7 +124,8 @@ def main() -> None:
                     if is_measured(system, case):
                         result = bench.measure(system, case)
                         results.setdefault(case.name, {}).setdefault(system, []).append(result)
-                        print(number + 1, case.name, system, json.dumps(result), file=sys.stderr)
+                        said = (number + 1, case.name, system, json.dumps(result))
+                        print(*said, file=sys.stderr, flush=True)
     text = table(results, {case.name: case for case in chosen}, options.systems)
     about = machine({name: versions(python) for name, python in pythons.items()}, rounds)
     print(text)
