@@ -6,6 +6,7 @@ export default tseslint.config(
   {
     ignores: [
       '.venv/',
+      'benchmarks/',
       'build/',
       'dist/',
       'lib/',
