@@ -61,7 +61,7 @@ async def test_o19_a_slow_listener_loses_nothing(bench: Bench, factory: LinkFact
     run(link, "e1", source)
     await recorder.done("e1")
     assert recorder.text("e1") == "".join(f"{i}\n" for i in range(20000))
-    assert max(recorder.batches) <= 4 * 512  # slices: the event loop is never held for long
+    assert max(recorder.batches) <= 4 * 256  # slices: the event loop is never held for long
 
 
 async def test_p1_input_is_asked_and_answered(bench: Bench, factory: LinkFactory) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from fake_kernel import FakeKernel, FakeManager, FakeManagers
 from kernels_harness import Recorder, run
 
-from notebook_exec.core.model import Conflict, DeathReport, ExecutionId, KernelId, KernelStartError
+from notebook_exec.core.model import (
+    Conflict,
+    DeathReport,
+    ExecutionId,
+    KernelId,
+    KernelMessage,
+    KernelStartError,
+)
 from notebook_exec.kernels import handshake, peer
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.zmq_link import ZmqLink
@@ -80,7 +87,7 @@ async def test_p1_ready_means_that_questions_arrive(rig: Rig) -> None:
     """P1: a kernel drops an input_request for a link whose stdin is not connected yet."""
     rig.kernel.close_stdin()
     await rig.open()
-    channel, identity, question = await rig.kernel.request("kernel_info_request", times=2)
+    channel, identity, _ = await rig.kernel.request("kernel_info_request", times=2)
     await rig.kernel.send(channel, identity, "comm_info_reply", {}, {})  # behind the answer
     await rig.recorder.until(lambda: rig.recorder.messages)
     while rig.recorder.messages[-1].channel != "iopub":  # until the subscription is live
@@ -166,8 +173,28 @@ async def test_l1_a_flood_does_not_hold_the_loop(rig: Rig) -> None:
     await rig.kernel.send(*shell[:2], "comm_info_reply", {}, {})
     turn()
     await rig.recorder.until(lambda: len(rig.recorder.messages) > total)
-    assert max(rig.recorder.batches) <= 4 * 512
+    assert max(rig.recorder.batches) <= 4 * 256
     assert turns >= len(rig.recorder.batches) - 1
+
+
+async def test_o14_a_listener_that_raises_does_not_stop_the_reader(rig: Rig) -> None:
+    """O14: an error on our side costs one batch, and is told to the loop's handler."""
+    await rig.open()
+    await rig.recorder.count("ready")
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+
+    def fail_once(messages: Sequence[KernelMessage]) -> None:
+        if not errors:
+            raise RuntimeError("ours")
+
+    rig.recorder.on_batch = fail_once
+    for i in range(2000):
+        await rig.kernel.publish("stream", {"name": "stdout", "text": str(i)})
+    await rig.recorder.until(
+        lambda: rig.recorder.messages and rig.recorder.messages[-1].content["text"] == "1999"
+    )
+    assert [str(context["exception"]) for context in errors] == ["ours"]
 
 
 async def test_k2_the_old_process_does_not_make_the_new_one_ready(rig: Rig) -> None:
