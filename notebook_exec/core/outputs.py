@@ -66,6 +66,7 @@ class KernelOutputs:
         self._widgets = OutputWidgets(limit_bytes=limit_bytes)
         self._dirty_widgets: dict[str, None] = {}
         self._displays: dict[str, list[_Display]] = {}
+        self._displays_limit = 1000  # of ids, before those of displays that are gone are dropped
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -229,6 +230,15 @@ class KernelOutputs:
         shown = [d for d in self._displays.get(entry.display_id, ()) if not d.entry.gone]
         shown.append(_Display(execution_id, comm_id, held, entry))
         self._displays[entry.display_id] = shown
+        if len(self._displays) > self._displays_limit:
+            self._drop_gone_displays()
+
+    def _drop_gone_displays(self) -> None:
+        """A cell that clears and displays all day must not fill the memory with its old ids."""
+        for display_id, displays in list(self._displays.items()):
+            if all(display.entry.gone for display in displays):
+                del self._displays[display_id]
+        self._displays_limit = 2 * len(self._displays) + 1000
 
     def _update_displays(self, content: dict[str, Json]) -> None:
         displays = self._displays.get(_display_id(content) or "")

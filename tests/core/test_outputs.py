@@ -165,6 +165,17 @@ def test_o5_ends_with_the_run() -> None:
     assert world.outputs.outputs(A) == []
 
 
+def test_l2_old_display_ids_are_forgotten() -> None:
+    """L2: a cell that clears and displays for days does not fill the memory."""
+    world = World()
+    world.say(display("kept", "kept", B))
+    for i in range(5_000):
+        world.say(clear(), display("x", f"d{i}"))
+    assert len(world.outputs._displays) <= 1_100
+    world.say(update("new", "kept"))
+    assert world.shows(B) == [display_output("new")]
+
+
 def test_o6_equal_displays() -> None:
     """O6: two equal ones are two."""
     world = World()
