@@ -24,11 +24,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from jupyter_events import EventLogger
+from jupyter_server.services.contents.fileio import AsyncFileManagerMixin, FileManagerMixin
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 from nbformat.sign import NotebookNotary, SignatureStore, SQLiteSignatureStore
 from tornado.web import HTTPError
 
 from notebook_exec.core.model import InvalidInput, Json, NotebookExecError, NotFound
+from notebook_exec.documents.streaming import NotebookWriter
 
 T = TypeVar("T")
 _WORKERS = 4
@@ -149,14 +151,24 @@ class Files:
         model = {"type": _manager_type(type), "format": format, "content": content}
         if model["type"] == "notebook":
             model["format"] = "json"
+        writers: list[NotebookWriter] = []
+
+        def save(manager: Any) -> Any:
+            if manager is not self._manager and (writer := _stream_into(manager)) is not None:
+                writers.append(writer)
+            return manager.save(model, path)
+
         try:
-            saved = await self._call(path, lambda manager: manager.save(model, path))
+            saved = await self._call(path, save)
         except InvalidInput as error:
             raise SaveFailed(f"{path} could not be saved: {error.message}") from error
         stat = _stat_of(saved)
-        digest, after = await self._hash(path, format=format, type=type)
-        unmoved = after.same_as(stat)
-        return Written(stat, digest if unmoved else None, saved.get("message"))
+        if writers and writers[0].digest is not None:
+            digest, is_ours = writers[0].digest, stat.size == writers[0].size
+        else:
+            digest, after = await self._hash(path, format=format, type=type)
+            is_ours = after.same_as(stat)
+        return Written(stat, digest if is_ours else None, saved.get("message"))
 
     async def delete(self, path: str) -> None:
         """Takes the file away, as the contents manager does."""
@@ -301,6 +313,21 @@ class _StorePerUse(SignatureStore):
 
     def remove_signature(self, digest: str, algorithm: str) -> None:
         self._use(lambda store: store.remove_signature(digest, algorithm))
+
+
+def _stream_into(manager: Any) -> NotebookWriter | None:
+    """Has ``manager``, a copy of ours, write in pieces. None if it writes in a way of its own."""
+    own = getattr(type(manager), "_save_notebook", None)
+    writer = NotebookWriter(manager)
+    if not hasattr(manager, "hash_algorithm"):
+        return None
+    if own is AsyncFileManagerMixin._save_notebook:
+        manager._save_notebook = writer.write_async
+    elif own is FileManagerMixin._save_notebook:
+        manager._save_notebook = writer.write
+    else:
+        return None
+    return writer
 
 
 def _manager_type(type: str) -> str:

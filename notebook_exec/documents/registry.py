@@ -15,8 +15,8 @@ from notebook_exec.core.model import (
     CellId,
     DocumentId,
     ExecutionState,
-    Frame,
     InvalidInput,
+    Json,
     NotFound,
 )
 from notebook_exec.documents.files import FileContent, Files
@@ -300,17 +300,23 @@ class Documents:
 
     def _end_stale_states(self, live: LiveDocument, notebook: LiveNotebook) -> None:
         """A server that died leaves cells that seem to run; only the engine knows better (R6)."""
-        frame = Frame()
         entries = live.room.doc.get("execution", type=Map).to_py() or {}
-        for cell_id in notebook.code_cells():
-            if self.hooks.is_running(live.document_id, cell_id):
-                continue
-            state = entries.get(cell_id, {}).get("state")
-            if state is not None and not ExecutionState(state).is_final:
-                frame.entries[cell_id] = None
-            frame.cell(cell_id).execution_state = "idle"
-        if frame:
-            notebook.apply(frame)
+        running = {
+            cell_id
+            for cell_id in notebook.code_cells()
+            if self.hooks.is_running(live.document_id, cell_id)
+        }
+        true = {
+            CellId(cell_id): entry
+            for cell_id, entry in entries.items()
+            if cell_id in running or _is_over(entry)
+        }
+        notebook.reset_projection(true, running)
+
+
+def _is_over(entry: Json) -> bool:
+    state = entry.get("state") if isinstance(entry, dict) else None
+    return any(state == known.value and known.is_final for known in ExecutionState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,18 @@
 """A notebook written in small pieces, so that no other thread waits for Python's lock.
 
-``nbformat.write`` makes one string of a notebook; joining and encoding 50 MB holds the lock, and with
-it the event loop, for 400 ms. The bytes are the same here, and their hash comes along.
+``nbformat.write`` makes one string of a notebook; joining and encoding 50 MB holds the lock, and
+with it the event loop, for 400 ms. The bytes are the same here, and their hash comes along.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import nbformat
-from jupyter_server.services.contents.fileio import AsyncFileManagerMixin, FileManagerMixin
+from nbformat.v4.nbjson import BytesEncoder
 from nbformat.v4.rwbase import split_lines, strip_transient
 
 _PIECE_CHARS = 2**16
@@ -21,7 +20,7 @@ _PIECE_CHARS = 2**16
 
 @dataclass(slots=True)
 class NotebookWriter:
-    """Takes the place of ``_save_notebook`` in a copy of a contents manager that writes local files.
+    """Takes the place of ``_save_notebook`` in a copy of a manager of local files.
 
     After a save, ``digest`` and ``size`` are those of the bytes written; None before.
     """
@@ -54,27 +53,10 @@ class NotebookWriter:
         self.write(os_path, nb, capture_validation_error)
 
 
-def stream_into(manager: Any) -> NotebookWriter | None:
-    """Has ``manager``, a copy of ours, write in pieces. None if it writes in a way of its own."""
-    own = getattr(type(manager), "_save_notebook", None)
-    writer = NotebookWriter(manager)
-    if not hasattr(manager, "hash_algorithm"):
-        return None
-    if own is AsyncFileManagerMixin._save_notebook:
-        manager._save_notebook = writer.write_async
-    elif own is FileManagerMixin._save_notebook:
-        manager._save_notebook = writer.write
-    else:
-        return None
-    return writer
-
-
 def _pieces(nb: Any) -> Iterator[str]:
     """As ``nbformat.v4.writes_json`` has it."""
     nb = split_lines(strip_transient(nb))  # type: ignore[no-untyped-call]
-    encoder = json.JSONEncoder(
-        ensure_ascii=False, indent=1, sort_keys=True, separators=(",", ": ")
-    )
+    encoder = BytesEncoder(ensure_ascii=False, indent=1, sort_keys=True, separators=(",", ": "))
     waiting: list[str] = []
     chars = 0
     for chunk in encoder.iterencode(nb):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from files_harness import TIMEOUT_S, Folder, html, notebook
+from files_harness import TIMEOUT_S, Folder, html, notebook, stream
 from jupyter_server.services.contents.largefilemanager import (
     AsyncLargeFileManager,
     LargeFileManager,
@@ -161,6 +161,24 @@ async def test_hooks_registered_later_are_called(folder: Folder) -> None:
     folder.manager.register_post_save_hook(lambda **given: called.append(given["model"]["path"]))
     await folder.files.save("a.txt", format="text", type="file", content="z")
     assert called == ["a.txt"]
+
+
+async def test_a_notebook_is_written_byte_for_byte_as_by_the_manager(folder: Folder) -> None:
+    """D4: in pieces, so that no thread waits (D3), but the same file."""
+    big = notebook("é\n" * 50_000, "2", c1=[stream("line\n" * 20_000), html("<b>\n</b>")])
+    big["metadata"]["orig_nbformat"] = 3
+    await folder.files.save("a.ipynb", format="json", type="notebook", content=big)
+    await folder.call("save", {"type": "notebook", "format": "json", "content": big}, "b.ipynb")
+    assert folder.text("a.ipynb") == folder.text("b.ipynb")
+    assert len(folder.text("a.ipynb")) > 2**17
+
+
+async def test_an_invalid_notebook_is_saved_with_a_warning(folder: Folder) -> None:
+    """As jupyter_server does: better that than nothing."""
+    bad = notebook("1")
+    bad["cells"][0]["metadata"] = {"tags": "no list"}
+    written = await folder.files.save("a.ipynb", format="json", type="notebook", content=bad)
+    assert written.message is not None and "validation failed" in written.message
 
 
 async def test_a_file_that_may_not_be_written_fails_the_save_and_stays(tmp_path: Path) -> None:
