@@ -42,7 +42,7 @@ def python_of(name: str) -> Path:
 def prepare(name: str, *, again: bool = False) -> Path:
     """The interpreter of the environment ``name``, which is made if it is not there.
 
-    ``again``: install even if it is, as our own code has to be.
+    ``again``: install our own code even if it is.
     """
     python = python_of(name)
     done = ENVIRONMENTS / name / "installed"
@@ -51,10 +51,18 @@ def prepare(name: str, *, again: bool = False) -> Path:
     print(f"installing {name} …", file=sys.stderr, flush=True)
     if not python.exists():
         venv.create(ENVIRONMENTS / name, with_pip=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES[name]]
-    subprocess.run(command, check=True, timeout=INSTALL_S)
+    if not done.exists():
+        _install(python, *PACKAGES[name])
+    if again:
+        # The version is the same as before, the code is not.
+        _install(python, "--force-reinstall", "--no-deps", PACKAGES[name][0])
     done.touch()
     return python
+
+
+def _install(python: Path, *what: str) -> None:
+    command = [str(python), "-m", "pip", "install", "--quiet", *what]
+    subprocess.run(command, check=True, timeout=INSTALL_S)
 
 
 def versions(python: Path) -> dict[str, str]:
