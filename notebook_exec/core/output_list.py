@@ -72,7 +72,7 @@ class OutputList:
             self._append(last)
         if self._spill.started:
             self._spill.write(name, text)
-        if self._settled_bytes + last.text.size_bytes > self._bounds.limit_bytes:
+        if last.text.exceeds(self._bounds.limit_bytes - self._settled_bytes):
             self._cut()
 
     def add(self, entry: Rich) -> None:

@@ -194,6 +194,11 @@ class TerminalText:
             self._parts = ["".join(self._parts)]
         return (self._parts[0] if self._parts else "") + self.row
 
+    def exceeds(self, limit_bytes: int) -> bool:
+        """Whether ``size_bytes`` is more; cheap while it is far from it."""
+        most_bytes = self._settled_bytes + 4 * (len(self._over) + len(self._under))
+        return most_bytes > limit_bytes and self.size_bytes > limit_bytes
+
     @property
     def size_bytes(self) -> int:
         """How long it is; too much where the last line is just being written over."""
