@@ -36,6 +36,7 @@ class RealServer(Client):
                 "root_dir": str(self.root),
                 "allow_root": True,
                 "open_browser": False,
+                "ip": "127.0.0.1",
                 "port_retries": 0,
                 "log_level": "INFO",
                 "authorizer_class": "real_authorizer.HeaderAuthorizer",
@@ -64,7 +65,13 @@ class RealServer(Client):
         }
         self._running.clear()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_server", f"--ServerApp.port={self.port}"],
+            [
+                sys.executable,
+                "-m",
+                "jupyter_server",
+                f"--config={self.folder / 'config' / 'jupyter_server_config.json'}",
+                f"--ServerApp.port={self.port}",
+            ],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -73,10 +80,24 @@ class RealServer(Client):
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,))
         self._reader.start()
-        assert self._running.wait(60), "".join(self.log)
-        assert self._process.poll() is None, "".join(self.log)
-        answer = self.raw("GET", "/api/executions")
-        assert answer.status == 200, (answer.body, "".join(self.log))
+        try:
+            assert self._running.wait(60), "".join(self.log)
+            self._await_port()
+            answer = self.raw("GET", "/api/executions")
+            assert answer.status == 200, (answer.body, "".join(self.log))
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+
+    def _await_port(self) -> None:
+        """It says that it runs a moment before it listens, and nothing tells when it does."""
+        while True:
+            assert self._process is not None and self._process.poll() is None, "".join(self.log)
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 30).close()
+            except ConnectionRefusedError:
+                continue
+            return
 
     def _read_log(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
