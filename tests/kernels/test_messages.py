@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyter_client.session import DELIM, Session
 
@@ -121,6 +121,7 @@ def test_o14_text_that_is_hardly_json_arrives() -> None:
     assert content_of(b'{"a": -1%s, "b": 2}' % (b"0" * 5000)) == {"a": -math.inf, "b": 2}
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary() | st.just(DELIM) | st.sampled_from(GOOD)))
 def test_o14_noise_never_raises_anything_else(frames: list[bytes]) -> None:
     """O14: whatever comes is a message or a ProtocolError."""
@@ -128,6 +129,7 @@ def test_o14_noise_never_raises_anything_else(frames: list[bytes]) -> None:
         wire(key=b"").parse("iopub", frames)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
