@@ -137,11 +137,9 @@ export class JupyterServer {
   }
 
   private _environment(): NodeJS.ProcessEnv {
-    const inherited = Object.entries(process.env).filter(
-      ([name]) => !name.startsWith('JUPYTER') && !name.startsWith('npm_')
-    );
     return {
-      ...Object.fromEntries(inherited),
+      ...process.env,
+      JUPYTER_TOKEN: '',
       JUPYTER_CONFIG_DIR: path.join(this.folder, 'config'),
       JUPYTER_DATA_DIR: path.join(this.folder, 'data'),
       JUPYTER_RUNTIME_DIR: path.join(this.folder, 'runtime'),

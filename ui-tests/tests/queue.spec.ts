@@ -14,7 +14,7 @@ test('U2: Run All is one request, and queued and running cells differ', async ({
   ]);
   const requests: string[] = [];
   notebook.page.on('request', request => {
-    if (request.method() === 'POST' && request.url().endsWith('/api/executions')) {
+    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/executions') {
       requests.push(request.url());
     }
   });
