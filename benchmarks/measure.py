@@ -232,17 +232,20 @@ async def status_poll(
     if case.name != "lines":
         yield
         return
+    script = str(Path(__file__).with_name("poll_status.py"))
     poll = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("poll_status.py")),
-        url,
-        token,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        *(sys.executable, script, url, token), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    yield
-    output, _ = await asyncio.wait_for(poll.communicate(b"end\n"), 60)
-    result.update(json.loads(output))
+    assert poll.stdout is not None
+    try:
+        await asyncio.wait_for(poll.stdout.readline(), OPEN_S)  # it has begun
+        yield
+        output, _ = await asyncio.wait_for(poll.communicate(b"end\n"), OPEN_S)
+        result.update(json.loads(output))
+    finally:
+        if poll.returncode is None:
+            poll.kill()
+            await poll.wait()
 
 
 async def measure(task: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -95,15 +95,25 @@ class Server:
         """The last it said."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
 
+    def end_sessions(self) -> None:
+        """End every kernel that a measurement left behind."""
+        for session in json.loads(self._request("GET", "/api/sessions")):
+            with contextlib.suppress(OSError):
+                self._request("DELETE", f"/api/sessions/{session['id']}")
+
+    def _request(self, method: str, path: str, timeout_s: float = 20.0) -> bytes:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:
+            body: bytes = response.read()
+            return body
+
     def _answers(self) -> bool:
-        request = urllib.request.Request(
-            f"{self.url}/api/status", headers={"Authorization": f"token {self.token}"}
-        )
         try:
-            with urllib.request.urlopen(request, timeout=2) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
+            self._request("GET", "/api/status", 2.0)
+        except OSError:  # refused, timed out, or an HTTP error
             return False
+        return True
 
     def stop(self) -> None:
         """End it and its kernels; safe to call twice."""

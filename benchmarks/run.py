@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -77,21 +78,29 @@ class Bench:
             task |= {"url": server.url, "token": server.token, "server_pid": server.pid}
             script = "measure.py"
         command = [str(self._pythons["tools"]), str(BENCHMARKS / script), json.dumps(task)]
-        try:
-            answer = subprocess.run(
-                command,
-                check=False,
-                timeout=case.timeout_s + MARGIN_S,
-                capture_output=True,
-                text=True,
-                env=jupyter_environment(folder),
-            )
-        except subprocess.TimeoutExpired:
-            return {"error": "no end"}
-        if answer.returncode != 0:
-            return {"error": answer.stderr.strip()[-2000:]}
-        result: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+        result = _result_of(command, jupyter_environment(folder), case.timeout_s + MARGIN_S)
+        if "error" in result and system in self._servers:
+            with contextlib.suppress(OSError):  # it may have died of the measurement
+                self._servers[system].end_sessions()
         return result
+
+
+def _result_of(command: list[str], environment: dict[str, str], timeout_s: float) -> dict[str, Any]:
+    try:
+        answer = subprocess.run(
+            command,
+            check=False,
+            timeout=timeout_s,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": "no end"}
+    if answer.returncode != 0:
+        return {"error": answer.stderr.strip()[-2000:]}
+    result: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return result
 
 
 def is_measured(system: str, case: Case) -> bool:
