@@ -12,8 +12,8 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Array, Map, Text
 
 from notebook_exec.core.model import Json
+from notebook_exec.documents.digests import Digest, Digests, same_digests
 from notebook_exec.documents.merge import Cell, Plan, Version, plan_merge
-from notebook_exec.documents.serialize import Digest, Digests, same_digests
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,19 +24,12 @@ from notebook_exec.core.model import (
     NotFound,
 )
 from notebook_exec.documents.apply import Merge, plan_for
+from notebook_exec.documents.digests import Digest, Digests, digests_of, same_digests, trust_of
 from notebook_exec.documents.files import FileContent, Files, FileStat, SaveFailed, Written
 from notebook_exec.documents.load import has_crlf, prepare
 from notebook_exec.documents.merge import Version
 from notebook_exec.documents.room import Room
-from notebook_exec.documents.serialize import (
-    Digest,
-    Digests,
-    Snapshot,
-    digests_of,
-    reader_of,
-    same_digests,
-    trust_of,
-)
+from notebook_exec.documents.serialize import Snapshot, reader_of
 
 log = logging.getLogger(__name__)
 

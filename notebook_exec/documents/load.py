@@ -13,7 +13,7 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Doc, Map
 
 from notebook_exec.core.model import DocumentId, InvalidInput, Json
-from notebook_exec.documents.serialize import digest_of
+from notebook_exec.documents.digests import digest_of
 
 _NBFORMAT_MINOR = 5  # the first with cell ids
 

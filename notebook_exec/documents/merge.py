@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from notebook_exec.core.model import Json
-from notebook_exec.documents.serialize import CellDigest, Digest, Digests
+from notebook_exec.documents.digests import CellDigest, Digest, Digests
 
 Cell = dict[str, Any]
 

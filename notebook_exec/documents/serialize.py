@@ -7,12 +7,10 @@ changed since the last time; all that needs no Y (casts, digests, encoding) is l
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from jupyter_ydoc import YNotebook
@@ -20,6 +18,7 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Array, Map
 
 from notebook_exec.core.model import Json
+from notebook_exec.documents.digests import CellDigest, Digest, Digests, digest_cell, digest_of
 
 SLICE_S = 0.004
 """How long a conversion may run before the loop gets its turn."""
@@ -66,77 +65,6 @@ def reader_of(ydocument: YBaseDoc, on_content: Callable[[], None]) -> Reader:
     if isinstance(ydocument, YNotebook):
         return NotebookReader(ydocument, on_content)
     return PlainReader(ydocument, on_content)
-
-
-# --- digests: what a file held, small enough to be stored at each save ---
-
-
-@dataclass(frozen=True, slots=True)
-class CellDigest:
-    """What tells whether a cell changed, part by part."""
-
-    source: str
-    outputs: str
-    metadata: str
-
-
-@dataclass(slots=True)
-class Digests:
-    """A notebook at the last agreement of document and file: its cells in order, by id."""
-
-    cells: dict[str, CellDigest] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        return {
-            "cells": [[key, d.source, d.outputs, d.metadata] for key, d in self.cells.items()],
-            "metadata": self.metadata,
-        }
-
-    @classmethod
-    def from_json(cls, value: Json) -> Digests:
-        cells = {key: CellDigest(*parts) for key, *parts in value["cells"]}
-        return cls(cells, dict(value["metadata"]))
-
-
-Digest = Digests | str
-"""Of a notebook its digests; of anything else that of its value."""
-
-
-def same_digests(one: Digest, other: Digest | None) -> bool:
-    """Whether nothing differs, the order of the cells included."""
-    if isinstance(one, Digests) and isinstance(other, Digests):
-        return one == other and list(one.cells) == list(other.cells)
-    return one == other
-
-
-def digests_of(content: Json) -> Digest:
-    """The digests of content as ``load.prepare`` makes it."""
-    if not isinstance(content, dict):
-        return digest_of(content)
-    cells = {str(cell["id"]): digest_cell(cell) for cell in content["cells"]}
-    return Digests(cells, {k: digest_of(v) for k, v in content["metadata"].items()})
-
-
-def trust_of(content: Json) -> list[bool]:
-    """Which cells are marked as trusted; the file has this in its signature only."""
-    if not isinstance(content, dict):
-        return []
-    return [bool(cell["metadata"].get("trusted")) for cell in content["cells"]]
-
-
-def digest_of(value: Json) -> str:
-    """Equal for equal JSON values; ``1.0`` is ``1``."""
-    encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(encoded.encode("utf-8"), digest_size=12).hexdigest()
-
-
-def digest_cell(cell: dict[str, Any]) -> CellDigest:
-    """``trusted`` and empty attachments are not part of a file, so they do not count."""
-    metadata = {k: v for k, v in cell.get("metadata", {}).items() if k != "trusted"}
-    outputs = [cell.get("outputs") or [], cell.get("execution_count")]
-    rest = [cell.get("cell_type"), metadata, cell.get("attachments") or {}]
-    return CellDigest(digest_of(cell.get("source", "")), digest_of(outputs), digest_of(rest))
 
 
 # --- notebooks ---
@@ -380,7 +308,8 @@ class PlainReader:
         return self.read_now()
 
     def read_now(self) -> PlainSnapshot:
-        return PlainSnapshot(self._ydocument.get())
+        value = self._ydocument.get()
+        return PlainSnapshot(bytes(value) if isinstance(value, bytearray) else value)
 
     def _changed(self, target: str, _event: Any) -> None:
         if target != "state":

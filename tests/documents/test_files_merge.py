@@ -10,8 +10,8 @@ from jupyter_ydoc import YNotebook
 from pycrdt import Doc
 
 from notebook_exec.documents.apply import apply_plan, replace_text
+from notebook_exec.documents.digests import Digests, digests_of
 from notebook_exec.documents.merge import Plan, Version, plan_merge
-from notebook_exec.documents.serialize import Digests, digests_of
 
 Cell = dict[str, Any]
 

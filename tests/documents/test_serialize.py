@@ -13,13 +13,8 @@ from jupyter_ydoc import YNotebook, ydocs
 from pycrdt import Array, Doc, Map, Text
 
 from notebook_exec.documents import serialize
-from notebook_exec.documents.serialize import (
-    Digests,
-    NotebookReader,
-    digests_of,
-    reader_of,
-    same_digests,
-)
+from notebook_exec.documents.digests import Digests, digests_of, same_digests
+from notebook_exec.documents.serialize import NotebookReader, reader_of
 
 
 def a_notebook(*sources: str) -> YNotebook:
