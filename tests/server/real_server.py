@@ -128,7 +128,11 @@ class RealServer(Client):
 
     def errors(self) -> list[str]:
         """What the server logged of unhandled exceptions."""
-        return [line for line in self.log if "Traceback" in line or "500 " in line]
+        return [
+            "".join(self.log[index : index + 60])
+            for index, line in enumerate(self.log)
+            if "Traceback" in line or " 500 " in line
+        ]
 
     # --- notebooks ----------------------------------------------------------------------------
 

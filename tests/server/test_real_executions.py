@@ -83,8 +83,8 @@ def test_q3_expected_source_is_compared(real: RealServer) -> None:
         ({"document_id": "json:notebook:none", "cells": "all"}, 404, "document_id"),
         ({"path": "wrong.txt", "cells": "all"}, 400, "path"),
         ({"path": "folder", "cells": "all"}, 400, "path"),
-        ({"path": "x" * 300 + ".ipynb", "cells": "all"}, 404, "path"),
-        ({"path": "wrong.ipynb/x", "cells": "all"}, 404, "path"),
+        ({"path": "x" * 300 + ".ipynb", "cells": "all"}, 400, "path"),
+        ({"path": "wrong.ipynb/x", "cells": "all"}, 400, "path"),
         ({"path": ".hidden/x.ipynb", "cells": "all"}, 404, "path"),
         (
             {"path": "wrong.ipynb", "insert": {"source": "1", "after": "nowhere"}},
@@ -130,15 +130,25 @@ def test_p2_prompt_is_answered_over_http(real: RealServer) -> None:
     assert not any("hunter2" in line for line in real.log)
 
 
+def test_a2_events_of_a_real_run(real: RealServer) -> None:
+    """A2: each state once and in order, resumed from the beginning."""
+    path = real.notebook("events.ipynb", "1")
+    (execution,) = real.run(path)
+    states = []
+    with listening(real, f"?path={path}", Last_Event_ID="0") as events:
+        while states[-1:] != ["finished"]:
+            told = json.loads(read_event(events)["data"])
+            assert told["id"] == execution["id"]
+            states.append(told["state"])
+    assert list(dict.fromkeys(states)) == ["queued", "running", "finished"]
+
+
 def test_q7_running_cell_is_cancelled(real: RealServer) -> None:
     """Q7: DELETE interrupts it; it ends cancelled, and the next runs."""
-    path = real.notebook(
-        "cancel.ipynb", "print('go', flush=True)\nimport time\ntime.sleep(60)", "1"
-    )
+    path = real.notebook("cancel.ipynb", "input()\nimport time\ntime.sleep(60)", "1")
     (execution,) = real.submit(path, ["c0"])
-    with listening(real, f"?path={path}", Last_Event_ID="0") as events:
-        while json.loads(read_event(events)["data"])["state"] != "running":
-            pass
+    assert real.wait(execution)["state"] == "waiting_input"  # so it is surely in its own code
+    real.ask("POST", f"{URL}/{execution['id']}/input", {"value": ""})
     real.ask("DELETE", f"{URL}/{execution['id']}")
     ended = real.wait(execution)
     assert (ended["state"], ended["reason"]) == ("cancelled", "cancelled")
