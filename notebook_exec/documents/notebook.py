@@ -261,6 +261,8 @@ class LiveNotebook:
 
     def _settle(self) -> None:
         self._settling = None
+        if self._room.is_closed:
+            return
         if self._projection.has_suspects():
             with self._writing():
                 self._projection.put_back(self._find)

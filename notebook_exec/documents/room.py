@@ -83,7 +83,7 @@ class Room:
         self._committed = 0
         self._answers: deque[tuple[int, RoomClient, bytes]] = deque()
         self._all_committed: asyncio.Future[None] | None = None
-        self._is_closed = False
+        self.is_closed = False
         ydocument.undo_manager.clear()  # what loading left there
         self._subscription: Subscription | None = self.doc.observe(self._on_update)
         self.awareness = Awareness(self.doc)
@@ -105,7 +105,7 @@ class Room:
     def connect(self, transport: Transport, *, can_write: bool, user: User) -> RoomClient:
         """A new client. It is asked what it has, and told who is here."""
         client = RoomClient(self, transport, can_write=can_write, user=user)
-        if self._is_closed:
+        if self.is_closed:
             client.close(GOING_AWAY, "the document is being closed")
             return client
         self._clients.add(client)
@@ -126,12 +126,12 @@ class Room:
         if self._clients:
             return
         self.awareness.meta.clear()  # clocks of all who ever were here
-        if self.on_empty is not None and not self._is_closed:
+        if self.on_empty is not None and not self.is_closed:
             self.on_empty()
 
     async def close(self) -> None:
         """Let all clients go, and wait until all changes are committed. Safe to call twice."""
-        self._is_closed = True
+        self.is_closed = True
         for client in list(self._clients):
             client.close(GOING_AWAY, "the document is being closed")
         await asyncio.gather(*self._ending, return_exceptions=True)
