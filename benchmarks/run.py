@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, one round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--systems", nargs="+", default=[*CLIENTLESS, *SERVERS])
     parser.add_argument("--cases", nargs="+", default=list(cases(1.0)))
     parser.add_argument("--ours-python", type=Path, help="an interpreter that has notebook_exec")
