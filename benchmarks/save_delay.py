@@ -128,7 +128,6 @@ async def measure(base: Path, cells: int, megabytes: float) -> None:
     await clock.phase("save after one cell changed", live.save())
     await clock.phase("typing while it is saved", asyncio.gather(type_for(live, 2), live.save()))
     await documents.close()
-    files.close()
     ticking.cancel()
     with suppress(asyncio.CancelledError):
         await ticking

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import posixpath
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from notebook_exec.core.model import (
     CellId,
-    DocumentId,
-    InvalidInput,
     Json,
     NotebookExecError,
     NotFound,
+)
+from notebook_exec.documents.agreement import (
+    FileAgreement,
+    SyncHost,
+    SyncSettings,
+    name_beside,
+    split_id,
 )
 from notebook_exec.documents.apply import Merge, plan_for
 from notebook_exec.documents.digests import Digest, Digests, digests_of, same_digests, trust_of
@@ -31,59 +33,12 @@ from notebook_exec.documents.merge import Version
 from notebook_exec.documents.room import Room
 from notebook_exec.documents.serialize import Snapshot, reader_of
 
+__all__ = ["FileAgreement", "FileSync", "SyncHost", "SyncSettings"]
+
 log = logging.getLogger(__name__)
 
 _TRIES = 4
 """How often a merge is planned in a thread; a document that never rests is then planned at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileAgreement:
-    """Document and file said the same; stored, so that after a restart it is known who changed.
-
-    ``digests``: ``serialize.Digest`` as JSON, of what the file held.
-    """
-
-    document_id: DocumentId
-    path: str
-    hash: str
-    digests: Json
-    session: str
-
-
-@dataclass(frozen=True, slots=True)
-class SyncSettings:
-    """Delays in seconds."""
-
-    save_delay_s: float = 1.0
-    poll_s: float = 1.0
-    retry_s: float = 30.0  # at most so long between two tries of a save that fails
-
-
-class SyncHost(Protocol):
-    """What a FileSync needs to know of, and has to tell, the rest of the program."""
-
-    def is_running(self, cell_id: CellId) -> bool:
-        """Whether an execution writes the outputs of this cell."""
-
-    def notice(self, text: str) -> None:
-        """Something the users of this document should read."""
-
-    def store(self, agreement: FileAgreement) -> Sequence[object]:
-        """The store's operations that keep ``agreement``."""
-
-    def settled(self) -> None:
-        """Nothing is unsaved, or the file is gone."""
-
-
-def split_id(document_id: DocumentId) -> tuple[str, str, str]:
-    """Format, type and file id of a document. InvalidInput."""
-    parts = document_id.split(":", 2)
-    if len(parts) != 3 or not all(parts):
-        raise InvalidInput(
-            f"{document_id!r} is not a document id (format:type:file id).", field="document_id"
-        )
-    return parts[0], parts[1], parts[2]
 
 
 class FileSync:
@@ -442,10 +397,3 @@ class FileSync:
         if self._complaint:
             self._complaint = ""
             self._host.notice(f"{self.path} is in step with its file again.")
-
-
-def name_beside(path: str, now: float) -> str:
-    """Where the document's version is kept when the file's wins."""
-    stem, extension = posixpath.splitext(path)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
-    return f"{stem}.conflict-{stamp}-{int(now * 1000) % 1000:03d}{extension}"

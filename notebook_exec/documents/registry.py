@@ -19,8 +19,9 @@ from notebook_exec.core.model import (
     Json,
     NotFound,
 )
+from notebook_exec.documents.agreement import FileAgreement, SyncSettings, split_id
 from notebook_exec.documents.files import FileContent, Files
-from notebook_exec.documents.filesync import FileAgreement, FileSync, SyncSettings, split_id
+from notebook_exec.documents.filesync import FileSync
 from notebook_exec.documents.load import client_id_of, fill, new_document, prepare, session_of
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.room import Journal, Room
@@ -84,7 +85,10 @@ class LiveDocument:
 
 
 class Documents:
-    """Opens each document once, and unloads it when nothing needs it."""
+    """Opens each document once, and unloads it when nothing needs it.
+
+    ``files`` is closed with it.
+    """
 
     def __init__(
         self,
@@ -105,7 +109,7 @@ class Documents:
         self._opening: dict[DocumentId, asyncio.Task[LiveDocument]] = {}
         self._unloading: dict[DocumentId, asyncio.Task[None]] = {}
         self._timers: dict[DocumentId, asyncio.TimerHandle] = {}
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     # --- finding and opening ---
 
@@ -130,9 +134,17 @@ class Documents:
         return self._live.get(document_id)
 
     def state_of(self, document_id: DocumentId) -> bytes | None:
-        """The whole state of a loaded document as one Y update (D9)."""
+        """The whole state of a loaded document as one Y update, for compaction (D9).
+
+        None if it is not loaded, or just now cannot be read: in an observer of a change.
+        """
         live = self._live.get(document_id)
-        return None if live is None else live.room.doc.get_update()
+        if live is None:
+            return None
+        try:
+            return live.room.doc.get_update()
+        except RuntimeError:  # pycrdt's "already borrowed"; compaction waits for the next change
+            return None
 
     def __iter__(self) -> Iterator[LiveDocument]:
         return iter(list(self._live.values()))
@@ -146,7 +158,7 @@ class Documents:
             await asyncio.wait([self._unloading[document_id]])
         live = self._live.get(document_id)
         if live is None:
-            if self._closed:
+            if self._closing is not None:
                 raise NotFound("The server is stopping.", field="document_id")
             task = self._opening.get(document_id)
             if task is None:
@@ -183,7 +195,7 @@ class Documents:
         if timer is not None:
             timer.cancel()
         live = self._live.get(document_id)
-        if live is None or self._closed or self._is_needed(live):
+        if live is None or self._closing is not None or self._is_needed(live):
             return
         loop = asyncio.get_running_loop()
         self._timers[document_id] = loop.call_later(
@@ -213,7 +225,11 @@ class Documents:
 
     async def close(self) -> None:
         """Saves every document that can be saved, then closes the rooms. Safe to call twice."""
-        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_all())
+        await asyncio.shield(self._closing)
+
+    async def _close_all(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -221,6 +237,7 @@ class Documents:
         closing = [self._close_document(live) for live in self._live.values()]
         self._live.clear()
         await asyncio.gather(*closing, *self._unloading.values())
+        self._files.close()
 
     # --- loading (D7) ---
 

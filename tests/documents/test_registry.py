@@ -14,6 +14,7 @@ from jupyter_ydoc import YNotebook
 from pycrdt import Doc, Map
 
 from notebook_exec.core.model import CellId, DocumentId, Frame, InvalidInput, NotFound, User
+from notebook_exec.documents.files import Files
 from notebook_exec.documents.registry import (
     Documents,
     DocumentSettings,
@@ -61,7 +62,7 @@ class World:
             on_notice=lambda _document_id, text: self.notices.append(text),
         )
         made = Documents(
-            files=self.folder.files,
+            files=Files(self.folder.manager, self.folder.ids),
             journal=self.journal,
             stored=self.stored,
             settings=settings,
@@ -452,3 +453,20 @@ async def test_what_is_shown_is_stored_before(world: World) -> None:
     for update in world.journal.updates[live.document_id]:
         doc.apply_update(update)
     assert sources(YNotebook(doc)) == ["1", "2"]
+
+
+async def test_the_whole_state_of_a_document_can_be_had_at_any_moment(world: World) -> None:
+    """D9: the journal asks while a change is being told."""
+    world.folder.write("a.ipynb", notebook("1"))
+    documents = world.start()
+    live = await opened(documents)
+    asked: list[bytes | None] = []
+    live.room.doc.observe(lambda _event: asked.append(documents.state_of(live.document_id)))
+    type_in(live, 0, "!")
+    assert asked == [None]
+    doc: Doc[Any] = Doc()
+    state = documents.state_of(live.document_id)
+    assert state is not None
+    doc.apply_update(state)
+    assert sources(YNotebook(doc)) == ["1!"]
+    assert documents.state_of(DocumentId("json:notebook:other")) is None
