@@ -294,6 +294,11 @@ class KernelOutputs:
         held = self._lists.get(execution_id)
         return [] if held is None else held.take_spill()
 
+    @property
+    def has_widget_news(self) -> bool:
+        """Whether ``take_widgets`` has something to tell."""
+        return bool(self._dirty_widgets)
+
     def take_widgets(self) -> list[UpdateWidget]:
         """The Output widgets whose outputs changed since the last call."""
         updates = []

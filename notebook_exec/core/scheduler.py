@@ -145,6 +145,16 @@ class Scheduler:
 
     # --- events -------------------------------------------------------------------------------
 
+    def heard(self, execution_id: ExecutionId, now: float) -> None:
+        """Output of the running cell came: its idle is on the way behind it.
+
+        The reply overtakes iopub when there is much to read, so the grace after the reply counts
+        from the last that was heard. No effects: called for each batch, not for each message.
+        """
+        run = self._run
+        if run is not None and run.id == execution_id and run.replied and not run.idle:
+            run.settle(self._graces, now)
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What ``event`` at ``now`` (seconds since the epoch) leads to.
 

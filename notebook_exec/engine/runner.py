@@ -37,6 +37,7 @@ from notebook_exec.kernels.link import Link, LinkListener
 
 log = logging.getLogger(__name__)
 
+WIDGET_INTERVAL_S = 0.1
 MASKED = "·" * 8  # as long for every password (P3)
 
 
@@ -100,6 +101,7 @@ class KernelRunner(LinkListener):
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._widgets_told: asyncio.TimerHandle | None = None
         self._is_dead = False
         self._closed = False
 
@@ -165,9 +167,10 @@ class KernelRunner(LinkListener):
     async def close(self) -> None:
         """Let go of the kernel, which goes on if it lives."""
         self._closed = True
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
+        for timer in (self._wake, self._widgets_told):
+            if timer is not None:
+                timer.cancel()
+        self._wake = self._widgets_told = None
         tasks = [t for t in self._tasks if t is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -186,6 +189,9 @@ class KernelRunner(LinkListener):
         """The hot path: outputs gather, states move, one touch of each writer at the end."""
         now = time.time()
         executions = self._scheduler.executions
+        running = self._scheduler.running
+        if running is not None and any(m.parent_id == running for m in messages):
+            self._scheduler.heard(running, now)
         for message in messages:
             for effect in self.outputs.handle(message):
                 if isinstance(effect, SetNextInput):
@@ -306,12 +312,23 @@ class KernelRunner(LinkListener):
                 continue
             writer.dirty(execution_id, cell.cell_id, self.outputs)
             self._touched.add(cell.document_id)
+        if self._widgets_told is None and self.outputs.has_widget_news:
+            loop = asyncio.get_running_loop()
+            self._widgets_told = loop.call_later(WIDGET_INTERVAL_S, self._tell_widgets)
         touched, self._touched = self._touched, set()
         for document_id in touched:
             writer = self._place.writer(document_id)
             if writer is not None:
                 writer.touch()
         self._plan_wake()
+
+    def _tell_widgets(self) -> None:
+        """Give Output widgets what they captured: all of it each time, so not too often (O12)."""
+        self._widgets_told = None
+        for update in self.outputs.take_widgets():
+            data = {"method": "update", "state": update.state, "buffer_paths": []}
+            if self._link is not None:
+                self._link.send_comm(update.comm_id, data)
 
     def _plan_wake(self) -> None:
         at = self._scheduler.next_wake

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from notebook_exec.core.model import DeathReport, ExecutionId, KernelId, KernelMessage
+from notebook_exec.core.model import DeathReport, ExecutionId, Json, KernelId, KernelMessage
 
 
 class LinkListener(Protocol):
@@ -64,6 +64,9 @@ class Link(Protocol):
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         """Answer the input_request of ``execution_id``. ``value`` is kept nowhere (P3)."""
+
+    def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
+        """Send a comm_msg, as a front end does to change the state of a widget (O12)."""
 
     async def interrupt(self) -> None:
         """Interrupt the kernel as its kernelspec says. Raises ``Conflict`` if that cannot be."""

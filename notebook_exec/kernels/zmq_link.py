@@ -8,6 +8,7 @@ from notebook_exec.core.model import (
     Conflict,
     DeathReport,
     ExecutionId,
+    Json,
     KernelId,
     KernelMessage,
     KernelStartError,
@@ -94,6 +95,12 @@ class ZmqLink:
                 parent_header=self._sockets.input_header(execution_id),
             )
             self._sockets.send("stdin", frames)
+
+    def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
+        """See ``Link.send_comm``."""
+        if self._sockets is not None and self._wire is not None:
+            content = {"comm_id": comm_id, "data": data}
+            self._sockets.send("shell", self._wire.build("comm_msg", uuid.uuid4().hex, content))
 
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""

@@ -9,6 +9,7 @@ from scheduler_world import ADA, VALUE_ERROR, World, execution, names
 
 from notebook_exec.core.model import (
     DocumentId,
+    ExecutionId,
     ExecutionState,
     NotFound,
     OnError,
@@ -344,3 +345,14 @@ def test_a_second_reply_and_a_second_idle_do_nothing() -> None:
     assert not world.idle("a")
     changes = [e for e in world.log if isinstance(e, Changed) and e.execution.state.is_final]
     assert [e.execution.state for e in changes] == [ExecutionState.FINISHED]
+
+
+def test_q16_the_wait_for_the_idle_counts_from_the_last_output_heard() -> None:
+    """Q16: with a backlog on iopub the reply comes early; the run is not over before its outputs."""
+    world = World()
+    world.cells("a")
+    world.busy("a")
+    world.reply("a")
+    world.scheduler.heard(ExecutionId("a"), world.now + 0.9)
+    assert names(world.wait(1.5)) == []
+    assert names(world.wait(0.5))[-1] == "a running→finished"
