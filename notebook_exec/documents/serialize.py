@@ -302,7 +302,12 @@ class PlainReader:
     def __init__(self, ydocument: YBaseDoc, on_content: Callable[[], None]) -> None:
         self._ydocument = ydocument
         self._on_content = on_content
-        ydocument.observe(self._changed)
+        # Not ydocument.observe: it ends what others observe, and theirs would end ours.
+        self._subscriptions = [
+            (root, root.observe_deep(self._changed))
+            for name, root in list(ydocument.ydoc.items())
+            if name != "state"
+        ]
 
     async def read(self) -> PlainSnapshot:
         return self.read_now()
@@ -311,13 +316,14 @@ class PlainReader:
         value = self._ydocument.get()
         return PlainSnapshot(bytes(value) if isinstance(value, bytearray) else value)
 
-    def _changed(self, target: str, _event: Any) -> None:
-        if target != "state":
-            self._on_content()
+    def _changed(self, _events: Sequence[Any]) -> None:
+        self._on_content()
 
     def close(self) -> None:
         """Stops following the document."""
-        self._ydocument.unobserve()
+        for root, subscription in self._subscriptions:
+            root.unobserve(subscription)
+        self._subscriptions = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from notebook_exec.documents import serialize
 from notebook_exec.documents.digests import Digests, digests_of, same_digests
+from notebook_exec.documents.load import fill
 from notebook_exec.documents.serialize import NotebookReader, reader_of
 
 
@@ -251,8 +252,28 @@ async def test_texts_and_bytes_are_read_whole() -> None:
         ydocument = ydocs[name](Doc())
         calls: list[int] = []
         reader = reader_of(ydocument, lambda calls=calls: calls.append(1))  # type: ignore[misc]
+        ydocument.observe(lambda target, event: None)  # as other extensions do
         ydocument.set(value)
         ydocument.dirty = True
         assert (await reader.read()).content() == value
         assert calls == [1]
         reader.close()
+
+
+async def test_loading_gives_the_loop_its_turn_after_each_cell() -> None:
+    """D10: a big notebook comes in as many small updates as it has cells."""
+    content = a_notebook(*map(str, range(100))).get()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counter = asyncio.create_task(count())
+    loaded = YNotebook(Doc())
+    await fill("notebook", content, 1, loaded.ydoc.apply_update)
+    counter.cancel()
+    assert turns >= 100
+    assert loaded.get() == content
