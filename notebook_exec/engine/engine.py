@@ -372,10 +372,10 @@ class Engine:
             self._runners[kernel_id] = runner
             if self._host.has(kernel_id):
                 runner.connect()
-        if len(runner.executions()) + count > self._settings.max_queue_length:
+        limit = self._settings.max_queue_length
+        if len(runner.executions()) + count > limit:
             raise LimitExceeded(
-                f"The queue of this kernel holds at most {self._settings.max_queue_length} executions.",
-                field="cells",
+                f"The queue of this kernel holds at most {limit} executions.", field="cells"
             )
         return runner
 
