@@ -22,13 +22,20 @@ def check_depth(update: bytes) -> None:
     """Raises ``BadMessage`` if a value in ``update`` (v1) is nested deeper than ``MAX_DEPTH``."""
     if update.count(_ANY_ARRAY) + update.count(_ANY_MAP) <= MAX_DEPTH:
         return  # each level takes one of these tags
+    authors_of(update)
+
+
+def authors_of(update: bytes) -> set[int]:
+    """The Y clients in whose name ``update`` inserts something."""
     reader = Reader(update)
+    authors: set[int] = set()
     for _ in range(reader.varuint()):
         structs = reader.varuint()
-        reader.varuint()  # client
+        authors.add(reader.varuint())
         reader.varuint()  # clock
         for _ in range(structs):
             _skip_struct(reader)
+    return authors
 
 
 def _skip_struct(reader: Reader) -> None:

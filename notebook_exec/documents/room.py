@@ -17,7 +17,8 @@ from pycrdt import Awareness, Doc, Subscription, TransactionEvent
 from notebook_exec.core.model import DocumentId, User
 
 from . import protocol
-from .protocol import Reader
+from .guard import authors_of
+from .protocol import BadMessage, Reader
 from .room_client import GOING_AWAY, Outgoing, RoomClient, Transport
 
 __all__ = ["Journal", "Room", "RoomClient", "Transport"]
@@ -75,10 +76,12 @@ class Room:
         self.from_client = False
         """For observers: whether the transaction that they see is a client's."""
         self._journal = journal
+        self._own_id = protocol.write_varuint(self.doc.client_id)
         self._clients: set[RoomClient] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._is_transacting = False
         self._captured = b""
+        self._strays: list[bytes] = []
         self._appended = 0
         self._committed = 0
         self._answers: deque[tuple[int, RoomClient, bytes]] = deque()
@@ -135,6 +138,7 @@ class Room:
         for client in list(self._clients):
             client.close(GOING_AWAY, "the document is being closed")
         await asyncio.gather(*self._ending, return_exceptions=True)
+        self._commit_strays()
         if self._committed < self._appended:
             if self._all_committed is None:
                 self._all_committed = asyncio.get_running_loop().create_future()
@@ -189,6 +193,8 @@ class Room:
 
     def apply(self, client: RoomClient, update: bytes) -> bool:
         """Apply a client's update; whether it changed anything. ValueError: not decodable."""
+        if self._own_id in update and self._is_forged(update):
+            raise BadMessage("it writes in the name of the server")
         self._is_transacting = self.from_client = True
         self._captured = b""
         try:
@@ -201,6 +207,14 @@ class Room:
                 self._commit(changed, (), None, client)
         return bool(changed)
 
+    def _is_forged(self, update: bytes) -> bool:
+        """Whether it has something by the server that the server has not written.
+
+        The server's own next change would have the same number, and never arrive anywhere.
+        """
+        news = pycrdt.get_update(update, self.doc.get_state())
+        return self.doc.client_id in authors_of(news)
+
     def is_news(self, update: bytes) -> bool:
         """Whether ``update`` inserts what the document has not. ValueError: not decodable."""
         return Reader(pycrdt.get_update(update, self.doc.get_state())).varuint() > 0
@@ -208,10 +222,29 @@ class Room:
     def _on_update(self, event: TransactionEvent) -> None:
         if self._is_transacting:
             self._captured = event.update
-        else:  # a change by code that knows no rooms
-            self._commit(event.update, (), None, None)
+            return
+        # A change by code that knows no rooms. A journal may read the document, which cannot be
+        # done in an observer.
+        if not self._strays:
+            asyncio.get_running_loop().call_soon(self._commit_strays)
+        self._strays.append(event.update)
+
+    def _commit_strays(self) -> None:
+        strays, self._strays = self._strays, []
+        for update in strays:
+            self._append(update, (), None, None)
 
     def _commit(
+        self,
+        update: bytes,
+        alongside: Sequence[object],
+        then: Callable[[bool], None] | None,
+        sender: RoomClient | None,
+    ) -> None:
+        self._commit_strays()
+        self._append(update, alongside, then, sender)
+
+    def _append(
         self,
         update: bytes,
         alongside: Sequence[object],
@@ -251,6 +284,7 @@ class Room:
 
     def answer(self, client: RoomClient, state: bytes) -> None:
         """Answer a client's step 1, once all that the answer holds is committed (R4)."""
+        self._commit_strays()
         message = protocol.step2(self.doc.get_update(state))
         if client.synced_at is None:
             client.synced_at = self._appended

@@ -181,7 +181,7 @@ async def test_numbers_stay_what_they_were() -> None:
     await settle(page)
     for ynotebook in (page.notebook, room.ydocument):
         content = ynotebook.get()
-        nbformat.validate(nbformat.from_dict(content))
+        nbformat.validate(content)
         assert content["cells"][0]["outputs"] == live.outputs(A) == live.cells()[0]["outputs"]
     outputs = live.outputs(A)
     assert outputs is not None
@@ -231,7 +231,7 @@ async def test_inserted_cells() -> None:
     assert [c["id"] for c in cells] == ids and cells[0]["source"] == "fresh"
     assert page.notebook.ycells[2]["execution_state"] == "running"
     assert live.outputs(CellId("n3")) == [stream("x")]
-    nbformat.validate(nbformat.from_dict(page.notebook.get()))
+    nbformat.validate(page.notebook.get())
     await room.close()
 
 
@@ -319,7 +319,7 @@ async def test_outputs_that_are_not_ours_are_never_edited(name: str) -> None:
     room, live, page = await open_with_page(cell("a"))
     live.apply(edit(A, *begin(stream("1"))))
     await settle(page)
-    FOREIGN[name](page.notebook.ycells[0])  # type: ignore[no-untyped-call]
+    FOREIGN[name](page.notebook.ycells[0])
     result = live.apply(edit(A, append("1", "2"), count=1))
     assert result in (FrameResult(foreign=frozenset({A})), FrameResult(cleared=frozenset({A})))
     assert live.apply(edit(A, *begin(stream("12")))) == OK

@@ -65,7 +65,7 @@ FORGERIES = {
 async def test_the_truth_is_put_back_at_once(name: str) -> None:
     """S2: at everyone's page, the forger's too."""
     room, _, forger, witness = await running_a()
-    FORGERIES[name](forger)  # type: ignore[no-untyped-call]
+    FORGERIES[name](forger)
     await settle(forger, witness)
     for page in (forger, witness):
         assert states(page)[:2] == ["running", "idle"]

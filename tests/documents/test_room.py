@@ -198,6 +198,37 @@ async def test_what_a_failed_transaction_changed_is_told_but_stores_nothing_else
     await room.close()
 
 
+async def test_changes_by_code_that_knows_no_rooms_are_committed_too() -> None:
+    """R4: in their order among others, and by a journal that reads the document (D9)."""
+
+    class Compacting(HeldJournal):
+        def append(self, *arguments: Any) -> None:
+            room.doc.get_update()
+            super().append(*arguments)
+
+    journal = Compacting(is_held=True)
+    room = room_of(cell("a"), journal=journal)
+    (page,) = await pages_in(room, 1)
+    room.ydocument.dirty = True
+    late = Page()
+    late.connect(room)
+    write(room, "1")
+    room.ydocument.dirty = False
+    await settle(page, late)
+    assert (journal.waiting, late.kinds) == (3, [STEP1])
+    journal.commit(1)
+    await settle(page, late)
+    assert page.notebook.dirty is late.notebook.dirty is True and source(page) == ""
+    journal.commit(2)
+    await settle(page, late)
+    assert page.notebook.dirty is late.notebook.dirty is False
+    assert source(page) == source(late) == "1"
+    room.ydocument.dirty = True
+    journal.is_held = False
+    await room.close()
+    assert len(journal.stored) == 4
+
+
 async def test_closing_waits_for_the_commits() -> None:
     """R4: a document that is opened again right after must find all of it."""
     journal = HeldJournal(is_held=True)

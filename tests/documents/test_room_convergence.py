@@ -160,7 +160,7 @@ async def test_all_pages_converge(seed: int) -> None:
     assert shown is not None and all(e != {"state": "forged"} for e in shown.values())
     assert deleted >= {CellId(f"c{i}") for i in range(4)} - set(ids)
     if len(set(ids)) == len(ids):
-        nbformat.validate(nbformat.from_dict(document.get()))
+        nbformat.validate(document.get())
 
     stored: Doc[Any] = Doc()
     for update in (start, *journal.stored):

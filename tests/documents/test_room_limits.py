@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pycrdt
 import pytest
-from pycrdt import Array, Doc
+from pycrdt import Array, Doc, Map
 from room_harness import HeldJournal, Page, cell, room_of, settle
 
+from notebook_exec.core.model import Frame
 from notebook_exec.documents import guard, protocol
+from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.protocol import BadMessage
 from notebook_exec.documents.room import Room
 
@@ -169,6 +173,19 @@ async def test_changes_that_build_on_nothing_are_asked_for_and_then_refused() ->
     await room.close()
 
 
+async def test_nobody_writes_in_the_name_of_the_server() -> None:
+    """D8, S2: else the server's next changes would be taken for known ones by every page."""
+    room = room_of(cell("a"))
+    bad, good = await two_pages(room)
+    forger: Doc[Array[str]] = Doc(client_id=room.doc.client_id)
+    forger.apply_update(bad.doc.get_update())
+    forger.get("cells", type=Array)[0]["source"].insert(0, "as the server")
+    bad.send(protocol.update(forger.get_update(bad.doc.get_state())))
+    assert bad.closed is not None and "in the name of the server" in bad.closed[1]
+    await still_works(room, good)
+    await room.close()
+
+
 async def test_a_broken_socket_ends_its_client_alone() -> None:
     """D8: whatever its send raises."""
     room = room_of(cell("a"))
@@ -228,3 +245,44 @@ def test_the_guard_walks_every_content_of_a_document() -> None:
     for end in range(0, len(update) - 20, 97):
         with pytest.raises(BadMessage):
             guard.check_depth(update[:end] + b"\x75" * 300)
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_garbled_messages_never_raise(seed: int) -> None:
+    """D8, S2: whatever arrives, the room and the notebook in it go on; bad senders are cut off."""
+    choose = random.Random(seed)
+    room = room_of(cell("a", "x"), cell("b"))
+    live = LiveNotebook(room)
+    source = Page()
+    source.connect(room)
+    await settle(source)
+    sent: list[bytes] = []
+    subscription = source.doc.observe(lambda event: sent.append(protocol.update(event.update)))
+    for i in range(20):
+        source.notebook.ycells[i % 2]["source"].insert(0, "\u2588uv")
+        source.notebook.ycells[0]["metadata"]["k"] = [1, {"a": i}]
+        source.notebook.append_cell(cell(f"n{i}", "new"))
+    source.doc.unobserve(subscription)
+    sent += [awareness_of(3), protocol.step1(source.doc.get_state()), b"\x02\x04save\x01"]
+    for _ in range(200):
+        garbled = bytearray(choose.choice(sent))
+        for _ in range(choose.randint(1, 4)):
+            garbled[choose.randrange(len(garbled))] = choose.randrange(256)
+        bad = Page()
+        bad.connect(room)
+        bad.send(bytes(garbled))
+        assert bad.closed is None or bad.closed[0] == 1007
+        bad.disconnect()
+    await settle(source)
+    frame = Frame()
+    frame.cell(live.code_cells()[0]).execution_count = 5
+    assert not live.apply(frame).missing
+    source.disconnect()  # some spoke in its name, which Y cannot tell; its copy may differ
+    fresh = Page()
+    fresh.connect(room)
+    await settle(fresh)
+    with room.transact():
+        room.doc.get("state", type=Map)["alive"] = True
+    await settle(fresh)
+    assert fresh.closed is None and fresh.doc.get("state", type=Map)["alive"] is True
+    await room.close()
