@@ -34,7 +34,7 @@ test('P2: who comes too late is told', async ({ open, server }) => {
     `/api/executions?path=${notebook.name}`
   );
   let status = 0;
-  await notebook.page.route('**/input', async route => {
+  await notebook.page.route('**/input?*', async route => {
     // Someone else is faster.
     await server.json(`/api/executions/${executions[0].id}/input`, {
       method: 'POST',
