@@ -127,11 +127,11 @@ class RealServer(Client):
         return code
 
     def errors(self) -> list[str]:
-        """What the server logged of unhandled exceptions."""
+        """What the server itself logged as errors, and what follows; kernels log here too."""
         return [
             "".join(self.log[index : index + 60])
             for index, line in enumerate(self.log)
-            if "Traceback" in line or " 500 " in line
+            if line.startswith("[E ") or " 500 " in line
         ]
 
     # --- notebooks ----------------------------------------------------------------------------
