@@ -119,6 +119,13 @@ class Documents:
         """The id of the document for the file at ``path``. NotFound."""
         return DocumentId(f"{format}:{type}:{await self._files.file_id(path)}")
 
+    def loaded_at(self, path: str) -> LiveDocument | None:
+        """The notebook that is loaded from ``path``; its file need not be looked at again."""
+        for live in self._live.values():
+            if live.notebook is not None and live.path == path and not live.sync.is_missing:
+                return live
+        return None
+
     def path_of(self, document_id: DocumentId) -> str | None:
         """Where the document's file is, whether it is loaded or not; None if it is gone."""
         live = self._live.get(document_id)

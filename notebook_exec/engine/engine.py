@@ -299,10 +299,13 @@ class Engine:
         if document_id is None:
             if submission.path is None:
                 return None
-            document_id = await self._documents.document_id(submission.path)
-        live = self._documents.get(document_id)
-        if live is None:
-            live = await self._documents.open(document_id)
+            live = self._documents.loaded_at(submission.path)
+            document_id = (
+                await self._documents.document_id(submission.path)
+                if live is None
+                else live.document_id
+            )
+        live = self._documents.get(document_id) or await self._documents.open(document_id)
         _notebook(live)
         self._documents.hold(document_id, token)
         return live

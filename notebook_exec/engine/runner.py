@@ -124,7 +124,7 @@ class KernelRunner(LinkListener):
         """Queue a request that is stored."""
         self._feed(s.Submitted(request))
         if self._is_dead:
-            self._feed(s.KernelStartFailed("The kernel is dead. Restart it to run cells."))
+            self._feed(s.KernelStartFailed("The kernel is dead. Restart it, or start another."))
 
     def cancel(self, event: s.CancelRequested) -> None:
         """Cancel executions of this kernel (Q7, Q14)."""
@@ -220,6 +220,7 @@ class KernelRunner(LinkListener):
 
     def on_shut_down(self) -> None:
         """The kernel is gone for good."""
+        self._is_dead = True
         self._feed(s.KernelShutDown())
         self._place.runner_ended(self)
 
@@ -366,6 +367,7 @@ class KernelRunner(LinkListener):
             self._start_failed(error)
 
     def _start_failed(self, error: KernelStartError) -> None:
+        self._is_dead = True
         self._feed(s.KernelStartFailed(error.message, error.log_tail))
         self._place.runner_ended(self)
 
