@@ -1,0 +1,177 @@
+"""The sockets to one process of the kernel, dropped with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+
+import zmq
+
+from notebook_exec.nanny.config import CHANNELS
+from notebook_exec.nanny.jupyter import Message, Signer, split
+from notebook_exec.nanny.ports import HOST, HeldPorts
+from notebook_exec.nanny.reactor import Reactor
+
+Socket = zmq.Socket[bytes]
+
+_REPLYING = ("shell", "stdin", "control")
+_SLICE_MESSAGES = 500
+_RETRY_S = 0.05
+_SILENT_IOPUB_S = 5.0
+_QUIET_MS = 40
+HANDSHAKE_IDENTITY = b"\0notebook_exec nanny"
+
+
+class Back:
+    """Connects, finds out when the kernel is ready, and hands on what it says."""
+
+    def __init__(
+        self,
+        context: zmq.Context[Socket],
+        reactor: Reactor,
+        signer: Signer,
+        *,
+        on_iopub: Callable[[list[bytes]], None],
+        on_message: Callable[[str, Message], None],
+        on_ready: Callable[[bytes], None],
+    ) -> None:
+        """``on_ready`` gets the content of the kernel_info_reply, empty if there is none."""
+        self._reactor = reactor
+        self._signer = signer
+        self._on_iopub = on_iopub
+        self._on_message = on_message
+        self._on_ready = on_ready
+        self._held = HeldPorts(len(CHANNELS))
+        self.ports = dict(zip(CHANNELS, self._held.numbers, strict=True))
+        self.is_ready = False
+        self._closed = False
+        self._info = b""
+        self._heard_iopub = False
+        self._answered_at = 0.0
+        self._asked = False
+        # Shell and stdin share one identity, or input_request never arrives.
+        identity = b"notebook_exec " + os.urandom(8).hex().encode()
+        self._sockets: dict[str, Socket] = {}
+        for channel in ("iopub", *_REPLYING):
+            socket = context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+            socket.linger = 0
+            # No limits: libzmq's own thread takes what comes, whatever this one is doing. A
+            # kernel whose reader stops drops its output silently.
+            socket.rcvhwm = socket.sndhwm = 0
+            socket.setsockopt(zmq.RECONNECT_IVL, 10)
+            if channel == "iopub":
+                socket.setsockopt(zmq.SUBSCRIBE, b"")
+            else:
+                socket.setsockopt(zmq.IDENTITY, identity)
+            self._sockets[channel] = socket
+
+    def write_connection_file(self, path: str, *, key: str, scheme: str, kernel_name: str) -> None:
+        """What the kernel is told: the ports that it is to bind."""
+        fields: dict[str, object] = {f"{name}_port": port for name, port in self.ports.items()}
+        fields.update(transport="tcp", ip=HOST, key=key, signature_scheme=scheme)
+        fields["kernel_name"] = kernel_name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
+            json.dump(fields, file, indent=1)
+
+    def connect(self) -> None:
+        """Begin; ``on_ready`` follows when the kernel answers and its output is heard."""
+        for channel, socket in self._sockets.items():
+            socket.connect(f"tcp://{HOST}:{self.ports[channel]}")
+            reader = self._read_iopub if channel == "iopub" else self._reader(channel)
+            self._reactor.add_reader(socket, reader)
+        self._ask()
+
+    def send(self, channel: str, frames: list[bytes]) -> None:
+        """Send a request; the frames before the delimiter come back with its answers."""
+        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+
+    def drain(self, limit_s: float) -> None:
+        """The process is gone: take what it said last, until nothing more comes."""
+        poller = zmq.Poller()
+        for socket in self._sockets.values():
+            poller.register(socket, zmq.POLLIN)
+        for _ in range(int(limit_s * 1000 / _QUIET_MS)):
+            if not poller.poll(_QUIET_MS):
+                return
+            self._read_iopub()
+            for channel in _REPLYING:
+                self._read(channel)
+
+    def close(self) -> None:
+        """May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        self._held.close()
+        for socket in self._sockets.values():
+            self._reactor.remove_reader(socket)
+            socket.close(linger=0)
+
+    # --- until it is ready ------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """The request waits for the kernel, so once is enough; its status may come too early."""
+        if self.is_ready or self._closed:
+            return
+        if self._info and time.monotonic() > self._answered_at + _SILENT_IOPUB_S:
+            self._finish()  # a kernel that publishes nothing is a kernel too
+            return
+        if self._info or not self._asked:
+            self._asked = True
+            request = self._signer.build("kernel_info_request", {})
+            self.send("shell", [HANDSHAKE_IDENTITY, *request])
+        self._reactor.call_later(_RETRY_S, self._ask)
+
+    def _look(self) -> None:
+        if self._info and self._heard_iopub and not self.is_ready:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.is_ready = True
+        self._on_ready(self._info)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def _read_iopub(self) -> None:
+        receive, hand_on, own = self._sockets["iopub"].recv_multipart, self._on_iopub, self._is_own
+        for _ in range(_SLICE_MESSAGES):
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._heard_iopub = True
+            if not own(frames):
+                hand_on(frames)
+        if self._heard_iopub and not self.is_ready:
+            self._look()
+
+    def _is_own(self, frames: list[bytes]) -> bool:
+        """Whether it answers the handshake, or only welcomes this subscriber."""
+        message = split(frames)
+        return (
+            message is None
+            or self._signer.session_mark in message.parent_frame
+            or (not self.is_ready and b'"iopub_welcome"' in message.header_frame)
+        )
+
+    def _reader(self, channel: str) -> Callable[[], None]:
+        return lambda: self._read(channel)
+
+    def _read(self, channel: str) -> None:
+        for _ in range(_SLICE_MESSAGES):
+            try:
+                frames = self._sockets[channel].recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            message = split(frames)
+            if message is None:
+                continue
+            if message.identities == [HANDSHAKE_IDENTITY]:
+                self._answered_at = self._answered_at or time.monotonic()
+                self._info = message.content_frame
+                self._look()
+            else:
+                self._on_message(channel, message)

@@ -1,0 +1,218 @@
+"""Between the clients and the kernel: who gets what, and what is said for a kernel that cannot."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import zmq
+
+from notebook_exec.nanny.back import Back
+from notebook_exec.nanny.front import Front
+from notebook_exec.nanny.jupyter import Header, Message, Signer, header, split
+from notebook_exec.nanny.reactor import Reactor
+
+LINK_IDENTITY = b"\0notebook_exec link"
+_SLICE_MESSAGES = 100
+
+
+class ProxyOwner(Protocol):
+    """Who keeps the journal and the kernel's process."""
+
+    def record(self, channel: str, frames: list[bytes]) -> None:
+        """The server is to have this message."""
+
+    def interrupt(self, session: str) -> bool:
+        """A client asks for an interrupt; whether it was done by a signal."""
+
+
+class _Request(NamedTuple):
+    """What was sent to the kernel and not answered yet."""
+
+    channel: str
+    identities: list[bytes]
+    header_frame: bytes
+    msg_type: str
+
+
+class Proxy:
+    """Forwards. The kernel's process may come and go (``use``, ``drop``), clients stay."""
+
+    def __init__(self, front: Front, reactor: Reactor, signer: Signer, owner: ProxyOwner) -> None:
+        self._front = front
+        self._reactor = reactor
+        self._signer = signer
+        self._owner = owner
+        self._back: Back | None = None
+        self._info = b""
+        self._open: dict[str, _Request] = {}
+        self._waiting: deque[Message] = deque()  # of the link, until the kernel is ready
+        sockets = front.sockets
+        reactor.add_reader(sockets["iopub"], self._on_subscription)
+        reactor.add_reader(sockets["control"], self._reader("control", self._on_control))
+        reactor.add_reader(sockets["stdin"], self._reader("stdin", self._on_stdin))
+        reactor.add_reader(sockets["hb"], self._on_heartbeat)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the kernel has a request that it did not answer."""
+        return any(request.channel == "shell" for request in self._open.values())
+
+    # --- the kernel's process ---------------------------------------------------------------
+
+    def use(self, back: Back) -> None:
+        """There is a process. Clients' requests wait until it is ready."""
+        self._back = back
+        self._info = b""
+
+    def ready(self, info: bytes) -> None:
+        """The kernel answers: hand it what waited. ``info``: its kernel_info_reply."""
+        self._info = info
+        self._reactor.add_reader(
+            self._front.sockets["shell"], self._reader("shell", self._on_shell)
+        )
+        while self._waiting:
+            self._forward("shell", self._waiting.popleft())
+
+    def drop(self) -> None:
+        """The process is gone, with all it was asked (K2): nobody is to wait for ever."""
+        self._back = None
+        self._waiting.clear()
+        self._reactor.remove_reader(self._front.sockets["shell"])
+        swallowed, self._open = self._open, {}
+        for request in swallowed.values():
+            if request.identities != [LINK_IDENTITY]:  # the server is told of the death itself
+                self._abort(request)
+            self._publish_status("idle", request.header_frame)
+
+    # --- from the kernel --------------------------------------------------------------------
+
+    def on_iopub(self, frames: list[bytes]) -> None:
+        """The hot path: nothing is parsed."""
+        self._front.publish(frames)
+        self._owner.record("iopub", frames)
+
+    def on_message(self, channel: str, message: Message) -> None:
+        """A reply, or a request for input: to who asked."""
+        if channel != "stdin":
+            self._open.pop(header(message.parent_frame).msg_id, None)
+        self._to_client(channel, message.identities, message.frames)
+
+    # --- from the server --------------------------------------------------------------------
+
+    def request(self, channel: str, frames: list[bytes]) -> None:
+        """A message of the link. Lost if there is no process."""
+        message = split([LINK_IDENTITY, *frames])
+        if message is None or self._back is None:
+            return
+        if channel == "shell" and not self._back.is_ready:
+            self._waiting.append(message)
+        else:
+            self._forward(channel, message)
+
+    # --- from the clients -------------------------------------------------------------------
+
+    def _reader(self, channel: str, handle: Callable[[Message], None]) -> Callable[[], None]:
+        socket = self._front.sockets[channel]
+
+        def read() -> None:
+            for _ in range(_SLICE_MESSAGES):
+                try:
+                    message = split(socket.recv_multipart(zmq.NOBLOCK))
+                except zmq.Again:
+                    return
+                if message is not None and self._signer.is_signed(message.frames):
+                    handle(message)
+
+        return read
+
+    def _on_shell(self, message: Message) -> None:
+        if self._info and self.is_busy:
+            asked = header(message.header_frame)
+            if asked.msg_type == "kernel_info_request":
+                self._tell_info(message)
+                return
+        self._forward("shell", message)
+
+    def _on_control(self, message: Message) -> None:
+        asked = header(message.header_frame)
+        if asked.msg_type == "interrupt_request" and self._owner.interrupt(asked.session):
+            self._publish_status("busy", message.header_frame)
+            self._reply("control", message, "interrupt_reply", {"status": "ok"})
+            self._publish_status("idle", message.header_frame)
+        elif self._back is None:
+            # Not kept for the next process: a shutdown_request would end it.
+            self._abort(self._as_request("control", message, asked))
+        else:
+            self._forward("control", message, asked)
+
+    def _on_stdin(self, message: Message) -> None:
+        if self._back is not None:
+            self._forward("stdin", message)
+
+    def _on_heartbeat(self) -> None:
+        socket = self._front.sockets["hb"]
+        for _ in range(_SLICE_MESSAGES):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if self._back is not None:
+                self._front.send("hb", frames)
+
+    def _on_subscription(self) -> None:
+        """Tell who subscribes that it is heard from now on (JEP 65)."""
+        socket = self._front.sockets["iopub"]
+        for _ in range(_SLICE_MESSAGES):
+            try:
+                event = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if event[:1] == b"\x01":
+                topic = event[1:]
+                content = {"subscription": topic.decode("utf-8", "replace")}
+                self._front.publish([topic, *self._signer.build("iopub_welcome", content)])
+
+    def _forward(self, channel: str, message: Message, asked: Header | None = None) -> None:
+        if self._back is None:
+            return
+        if channel != "stdin":
+            asked = asked or header(message.header_frame)
+            self._open[asked.msg_id] = self._as_request(channel, message, asked)
+        self._back.send(channel, [*message.identities, *message.frames])
+
+    # --- to the clients ---------------------------------------------------------------------
+
+    def _to_client(self, channel: str, identities: list[bytes], frames: list[bytes]) -> None:
+        if identities == [LINK_IDENTITY]:
+            self._owner.record(channel, frames)
+        elif identities:
+            self._front.send(channel, [*identities, *frames])
+
+    def _tell_info(self, message: Message) -> None:
+        """Answer for a kernel that is busy; and leave everyone with the truth, that it is."""
+        running = next(r for r in self._open.values() if r.channel == "shell")
+        self._publish_status("busy", message.header_frame)
+        frames = self._signer.build("kernel_info_reply", self._info, message.header_frame)
+        self._to_client("shell", message.identities, frames)
+        self._publish_status("idle", message.header_frame)
+        self._publish_status("busy", running.header_frame)
+
+    def _abort(self, request: _Request) -> None:
+        msg_type = request.msg_type.removesuffix("_request") + "_reply"
+        frames = self._signer.build(msg_type, {"status": "aborted"}, request.header_frame)
+        self._to_client(request.channel, request.identities, frames)
+
+    def _reply(
+        self, channel: str, message: Message, msg_type: str, content: dict[str, object]
+    ) -> None:
+        frames = self._signer.build(msg_type, content, message.header_frame)
+        self._to_client(channel, message.identities, frames)
+
+    def _publish_status(self, state: str, parent: bytes) -> None:
+        frames = self._signer.build("status", {"execution_state": state}, parent)
+        self._front.publish([b"status", *frames])
+
+    def _as_request(self, channel: str, message: Message, asked: Header) -> _Request:
+        return _Request(channel, message.identities, message.header_frame, asked.msg_type)
