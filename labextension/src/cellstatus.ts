@@ -157,7 +157,7 @@ class CellBadge implements IDisposable {
     this._setText(started ? this._running(entry) : this._queued(before));
     this._node.title = entry.requestedBy ? this._trans.__('Run by %1', entry.requestedBy) : '';
     this._setIcon(started);
-    const parent = this._cell.inputArea?.node;
+    const parent = this._cell.inputArea?.parent?.node;
     if (parent && this._node.parentElement !== parent) {
       parent.append(this._node);
     }

@@ -1,7 +1,7 @@
 // A lost connection is said in a notice that goes away by itself; nothing stops meanwhile.
-import { Notification } from '@jupyterlab/apputils';
 import type { IConnectionLost } from '@jupyterlab/application';
 import { URLExt } from '@jupyterlab/coreutils';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
@@ -29,23 +29,55 @@ export function connectionNotice(
       return;
     }
     isLost = true;
-    const id = Notification.emit(
+    const notice = showNotice(
       trans.__(
         'The connection to the server is lost. Cells keep running there; this page catches up when it is back.'
       ),
-      'warning',
-      {
-        autoClose: false,
-        actions: action ? [{ label: action.label, callback: action.run }] : []
-      }
+      action
     );
     while (!(await isReachable(settings))) {
       await new Promise(resolve => setTimeout(resolve, RETRY_MS));
     }
     isLost = false;
-    Notification.dismiss(id);
-    Notification.info(trans.__('Connected again.'), { autoClose: 3000 });
+    notice.remove();
   };
+}
+
+/** JupyterLab's own notifications load their code when the first is shown: too late for this. */
+function showNotice(text: string, action: IConnectionAction | null): HTMLElement {
+  const notice = document.createElement('div');
+  notice.className = 'jp-nbexec-offline';
+  notice.setAttribute('role', 'status');
+  notice.append(text);
+  if (action) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'jp-mod-styled jp-mod-warn';
+    button.textContent = action.label;
+    button.addEventListener('click', action.run);
+    notice.append(button);
+  }
+  document.body.append(notice);
+  return notice;
+}
+
+/** Looks at once when a kernel's websocket breaks; JupyterLab itself asks every ten seconds. */
+export function watchKernels(
+  tracker: INotebookTracker,
+  settings: ServerConnection.ISettings,
+  onLost: () => void
+): void {
+  tracker.widgetAdded.connect((_, panel: NotebookPanel) => {
+    panel.sessionContext.connectionStatusChanged.connect((context, status) => {
+      if (status === 'connecting' && context.isReady) {
+        void isReachable(settings).then(reachable => {
+          if (!reachable) {
+            onLost();
+          }
+        });
+      }
+    });
+  });
 }
 
 async function isReachable(settings: ServerConnection.ISettings): Promise<boolean> {

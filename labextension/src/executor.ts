@@ -8,7 +8,7 @@ import { UUID } from '@lumino/coreutils';
 import { Batches } from './batch';
 import { Entries, documentId, sharedDocument } from './entries';
 import { IOutcome, Outcomes } from './outcomes';
-import { submitReliably } from './submit';
+import { isUnknownKernel, submitReliably } from './submit';
 import type { IExecutions } from './tokens';
 
 type Options = INotebookCellExecutor.IRunCellOptions;
@@ -48,7 +48,7 @@ export class ServerCellExecutor implements INotebookCellExecutor {
       showScheduled(options);
     });
     try {
-      const executions = await this._submit(batch);
+      const executions = await this._submitToLiveKernel(batch);
       const outcomes = this._outcomesOf(batch[0].notebook);
       return batch.map(async (options, index) => {
         const cellId = options.cell.model.id;
@@ -62,6 +62,21 @@ export class ServerCellExecutor implements INotebookCellExecutor {
         showCount(options);
         return Promise.resolve(false);
       });
+    }
+  }
+
+  /** The kernel that this page knows may have gone with a server: then a new one is started. */
+  private async _submitToLiveKernel(batch: readonly Options[]) {
+    try {
+      return await this._submit(batch);
+    } catch (error) {
+      const { sessionContext } = batch[0];
+      if (!isUnknownKernel(error) || !sessionContext) {
+        throw error;
+      }
+      await sessionContext.sessionManager.refreshRunning();
+      await this._withoutKernel(batch[0]);
+      return this._submit(batch);
     }
   }
 

@@ -2,12 +2,13 @@
 import { IConnectionLost, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
+import { ServerConnection } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import { DisposableSet } from '@lumino/disposable';
 
 import { CellStatus } from './cellstatus';
-import { connectionNotice } from './connection';
+import { connectionNotice, watchKernels } from './connection';
 import { Entries, sharedDocument } from './entries';
 import { Executions } from './executions';
 import { ServerCellExecutor } from './executor';
@@ -109,6 +110,21 @@ const connectionLost: JupyterFrontEndPlugin<IConnectionLost> = {
   }
 };
 
+const connectionWatch: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:connection-watch',
+  description: 'Notices at once that the server is out of reach.',
+  autoStart: true,
+  requires: [INotebookTracker, IConnectionLost],
+  activate: (app: JupyterFrontEnd, tracker: INotebookTracker, lost: IConnectionLost) => {
+    const { serviceManager } = app;
+    const settings = serviceManager.serverSettings;
+    watchKernels(tracker, settings, () => {
+      const error = new ServerConnection.NetworkError(new TypeError('A websocket broke'));
+      void lost(serviceManager, error);
+    });
+  }
+};
+
 function bundle(translator: ITranslator | null): TranslationBundle {
   return (translator ?? nullTranslator).load('notebook_exec');
 }
@@ -117,7 +133,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   executions,
   cellExecutor,
   notebooks,
-  connectionLost
+  connectionLost,
+  connectionWatch
 ];
 
 export default plugins;

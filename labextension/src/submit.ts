@@ -31,6 +31,11 @@ export async function submitReliably<T>(
   }
 }
 
+/** Whether the server has no such kernel (any more). */
+export function isUnknownKernel(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404 && error.field.startsWith('kernel');
+}
+
 function isUnknownCell(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404 && error.field.startsWith('cells');
 }
