@@ -30,7 +30,6 @@ class Services:
         self._engine: EngineApi | None = None
         self._documents: Documents | None = None
         self._transient_rooms: TransientRooms | None = None
-        self._session_id = ""
         self._failure: str | None = None
         self._settled = asyncio.Event()
 
@@ -39,13 +38,11 @@ class Services:
         engine: EngineApi,
         documents: Documents,
         transient_rooms: TransientRooms,
-        session_id: str,
     ) -> None:
-        """Let the requests in. ``session_id`` lives as long as the store does (D7)."""
+        """Let the requests in."""
         self._engine = engine
         self._documents = documents
         self._transient_rooms = transient_rooms
-        self._session_id = session_id
         self._settled.set()
 
     def failed(self, message: str) -> None:
@@ -89,8 +86,3 @@ class Services:
         if self._transient_rooms is None:
             raise NotStartedError("notebook_exec has not been started")
         return self._transient_rooms
-
-    @property
-    def session_id(self) -> str:
-        """What clients of rooms show to prove that they belong to this store (D7)."""
-        return self._session_id

@@ -10,7 +10,6 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from jupyter_core.paths import jupyter_data_dir
 
@@ -89,7 +88,7 @@ class Program:
             max_backlog_bytes=settings.max_backlog_bytes,
         )
         self._rooms = rooms
-        self._services.started(self._engine, documents, rooms, await _session_id(store))
+        self._services.started(self._engine, documents, rooms)
 
     async def close(self) -> None:
         """End executions, save documents, close the store (R5). Safe to call twice."""
@@ -147,12 +146,3 @@ def engine_settings(settings: Settings) -> EngineSettings:
         history_bytes=settings.history_bytes,
         max_queue_length=settings.max_queue_length,
     )
-
-
-async def _session_id(store: Store) -> str:
-    """The id by which clients of rooms know this store; it outlives the server (R3, D7)."""
-    known = await store.get_meta("session_id")
-    if known is None:
-        known = str(uuid4())
-        await store.set_meta("session_id", known)
-    return known
