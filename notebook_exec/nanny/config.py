@@ -33,6 +33,7 @@ class Config(NamedTuple):
     orphan_timeout_s: float = 86400.0
     max_journal_bytes: int = 2**30
     max_log_bytes: int = 4 * 2**20
+    first_position: int = 1
 
 
 def load(path: str) -> Config:

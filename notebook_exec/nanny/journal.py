@@ -31,7 +31,12 @@ class Journal:
     """Grows at its end by ``append`` and ``flush``, shrinks at its begin by ``drop``."""
 
     def __init__(
-        self, folder: str, *, limit_bytes: int, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: str,
+        *,
+        limit_bytes: int,
+        segment_bytes: int = SEGMENT_BYTES,
+        first: int = 1,
     ) -> None:
         self._folder = folder
         self._limit_bytes = limit_bytes
@@ -41,7 +46,7 @@ class Journal:
         # The end, in memory: what comes between two flushes, and what a full disk does not take.
         self._tail: list[tuple[int, str, bytes]] = []
         self._tail_bytes = 0
-        self.last = 0  # the last position given away
+        self.last = first - 1  # the last position given away
         self.trouble = ""  # why the last flush failed
 
     @property

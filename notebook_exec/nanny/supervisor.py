@@ -39,7 +39,9 @@ class Supervisor:
         self._process = KernelProcess()
         self._signer = Signer(config.key, config.signature_scheme)
         self._log = KernelLog(config.spool, limit_bytes=config.max_log_bytes)
-        self._journal = Journal(config.spool, limit_bytes=config.max_journal_bytes)
+        self._journal = Journal(
+            config.spool, limit_bytes=config.max_journal_bytes, first=config.first_position
+        )
         self.front = Front(self._context, config)
         self.link = LinkServer(
             self._context,

@@ -1,0 +1,305 @@
+"""The link to a kernel with a nanny: nothing it says is lost, whatever happens to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+from notebook_exec.core import wire
+from notebook_exec.core.model import (
+    Conflict,
+    DeathReport,
+    ExecutionId,
+    KernelId,
+    KernelMessage,
+    KernelStartError,
+)
+from notebook_exec.core.wire import Kind, Record
+from notebook_exec.kernels.actions import KernelActions
+from notebook_exec.kernels.link import LinkListener
+from notebook_exec.kernels.managers import KernelManager
+from notebook_exec.kernels.messages import ProtocolError, Wire
+from notebook_exec.kernels.nanny_client import NannyRefused
+from notebook_exec.kernels.nanny_port import NannyPort
+from notebook_exec.kernels.provisioner import NannyProvisioner
+from notebook_exec.kernels.watch import KernelWatch
+
+log = logging.getLogger(__name__)
+
+_DRAIN_LIMIT_S = 1.0
+_DRAIN_POLL_S = 0.005
+
+
+class NannyLink:
+    """A ``Link`` whose messages have a ``position``; ``ack`` those that are stored (R2)."""
+
+    def __init__(
+        self,
+        kernel_id: KernelId,
+        actions: KernelActions,
+        listener: LinkListener,
+        *,
+        position: int = 0,
+        session: str | None = None,
+    ) -> None:
+        """``position``: the last that is stored; what came after it is delivered again.
+
+        ``session`` is to be the same after a restart of the server, and nobody else's: replies
+        and requests for input are those of its requests.
+        """
+        self._kernel_id = kernel_id
+        self.session = session or uuid.uuid4().hex
+        self._actions = actions
+        self._listener = listener
+        self._watch = KernelWatch(kernel_id, actions, self)
+        self._position = position
+        self._provisioner: NannyProvisioner | None = None
+        self._manager_session = ""
+        self._wire: Wire | None = None
+        self._port: NannyPort | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._input_request = ("", b"{}")  # parent id and header of the last one
+        self._dropped = 0
+        # Processes, by the nanny's count: which is up, ready, told as ready, ended.
+        self._up = self._ready = self._told_ready = self._ended = 0
+        self._replay_until = 0
+
+    @property
+    def kernel_id(self) -> KernelId:
+        """See ``Link``."""
+        return self._kernel_id
+
+    async def open(self) -> None:
+        """See ``Link.open``."""
+        managers = self._actions.managers
+        if self.kernel_id not in managers:
+            raise KernelStartError(f"there is no kernel {self.kernel_id}")
+        ready = managers.get_kernel(self.kernel_id).ready
+        if ready.done() and (failure := ready.exception()) is not None:
+            raise KernelStartError(f"the kernel did not start: {failure}")
+        self._watch.start()
+
+    def execute(
+        self,
+        execution_id: ExecutionId,
+        source: str,
+        *,
+        allow_stdin: bool,
+        store_history: bool = True,
+        silent: bool = False,
+        stop_on_error: bool = True,
+        cell_id: str | None = None,
+    ) -> None:
+        """See ``Link.execute``."""
+        content = {
+            "code": source,
+            "silent": silent,
+            "store_history": store_history,
+            "user_expressions": {},
+            "allow_stdin": allow_stdin,
+            "stop_on_error": stop_on_error,
+        }
+        if self._wire is not None:
+            metadata = {"cellId": cell_id} if cell_id else {}
+            frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
+            self._request("shell", frames)
+
+    def answer_input(self, execution_id: ExecutionId, value: str) -> None:
+        """See ``Link.answer_input``."""
+        if self._wire is not None:
+            asked_by, header = self._input_request
+            frames = self._wire.build(
+                "input_reply",
+                uuid.uuid4().hex,
+                {"status": "ok", "value": value},
+                parent_header=header if asked_by == execution_id else b"{}",
+            )
+            self._request("stdin", frames)
+
+    def ack(self, position: int) -> None:
+        """All messages up to ``position`` are stored, and need not be kept for this server."""
+        if self._port is not None:
+            self._port.send(Kind.ACK, {"position": position})
+
+    async def interrupt(self) -> None:
+        """See ``Link.interrupt``."""
+        try:
+            await self._actions.interrupt(self.kernel_id, by=self)
+        except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
+            raise Conflict(f"the kernel cannot be interrupted: {error}") from error
+
+    async def restart(self) -> None:
+        """See ``Link.restart``."""
+        try:
+            await self._actions.managers.restart_kernel(self.kernel_id)
+        except Exception as error:  # managers raise what they like: HTTPError, RuntimeError …
+            raise Conflict(f"the kernel cannot be restarted: {error}") from error
+
+    async def close(self) -> None:
+        """See ``Link.close``."""
+        await self._watch.close()
+        await self._stop_connecting()
+        self._disconnect()
+
+    # --- what the watch tells (WatchListener) ----------------------------------------------
+
+    def on_process(self) -> None:
+        """There is a process: connect to its nanny, if that is a new one."""
+        manager: KernelManager = self._actions.managers.get_kernel(self.kernel_id)
+        provisioner = manager.provisioner
+        if not isinstance(provisioner, NannyProvisioner):
+            self._listener.on_died(DeathReport(log_tail="This kernel has no nanny."), False)
+            return
+        self._provisioner = provisioner
+        self._manager_session = manager.session.session
+        self._up = provisioner.incarnation
+        connection = manager.get_connection_info()
+        if self._wire is None:
+            self._wire = Wire(
+                connection["key"], connection["signature_scheme"], session=self.session
+            )
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(provisioner))
+        self._look_if_ready()
+
+    async def drain(self) -> None:
+        """Deliver what the process said last: all that stands before its end in the journal."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DRAIN_LIMIT_S
+        while self._port is not None and self._ended < self._up and loop.time() < deadline:
+            if self._provisioner is not None and not self._provisioner.is_nanny_alive:
+                deadline = min(deadline, loop.time() + 10 * _DRAIN_POLL_S)
+            await asyncio.sleep(_DRAIN_POLL_S)
+
+    def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """The nanny knows more of it than a process's code (K1)."""
+        known = self._provisioner.death if self._provisioner is not None else None
+        if self._provisioner is not None and not self._provisioner.is_nanny_alive:
+            self._disconnect()
+        self._listener.on_died(known or report, restarting)
+
+    def on_restarting(self) -> None:
+        """See ``LinkListener``."""
+        self._listener.on_restarting()
+
+    def on_interrupted(self, by: object) -> None:
+        """Whoever interrupts through this link knows."""
+        if by is not self:
+            self._listener.on_interrupted()
+
+    def on_shut_down(self) -> None:
+        """See ``LinkListener``."""
+        self._listener.on_shut_down()
+
+    # --- connection --------------------------------------------------------------------------
+
+    async def _connect(self, provisioner: NannyProvisioner) -> None:
+        try:
+            address = await provisioner.address()
+        except NannyRefused as error:
+            log.warning("kernel %s: %s", self.kernel_id, error)
+            return  # the watch sees that it is gone
+        if self._port is not None and self._port.address.url == address.url:
+            return
+        self._disconnect()
+        self._up = provisioner.incarnation
+        self._ready = self._told_ready = self._ended = 0
+        self._port = NannyPort(
+            address,
+            self._position,
+            on_records=self._on_records,
+            on_attached=self._on_attached,
+            on_refused=self._on_refused,
+        )
+
+    async def _stop_connecting(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
+            self._connecting = None
+
+    def _disconnect(self) -> None:
+        if self._port is not None:
+            self._position = self._port.position
+            self._port.close()
+            self._port = None
+
+    def _on_attached(self, fields: dict[str, Any]) -> None:
+        if fields["state"] in ("idle", "busy"):
+            self._ready = int(fields["incarnation"])
+        self._replay_until = int(fields["last"])
+        self._look_if_ready()
+
+    def _on_refused(self, error: NannyRefused) -> None:
+        """The kernel lives on, but for another server."""
+        self._listener.on_died(DeathReport(log_tail=str(error)), False)
+
+    def _look_if_ready(self) -> None:
+        """Ready is told once for each process, after the watch knows of it, and after a replay."""
+        port = self._port
+        if port is None or port.position < self._replay_until or self._ready != self._up:
+            return
+        if self._told_ready != self._up:
+            self._told_ready = self._up
+            self._listener.on_ready()
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def _request(self, channel: str, frames: list[bytes]) -> None:
+        if self._port is not None:
+            self._port.send(Kind.REQUEST, {"channel": channel}, frames)
+
+    def _on_records(self, records: list[Record]) -> None:
+        messages: list[KernelMessage] = []
+        for record in records:
+            if record.channel == wire.NOTICE_CHANNEL:
+                if messages:
+                    self._listener.on_messages(messages)
+                    messages = []
+                self._on_notice(record)
+            elif (message := self._parse(record)) is not None:
+                messages.append(message)
+        if messages:
+            self._listener.on_messages(messages)
+        if self._told_ready != self._up:
+            self._look_if_ready()
+
+    def _parse(self, record: Record) -> KernelMessage | None:
+        """None for what is not ours: the replies of another link to the same kernel."""
+        assert self._wire is not None
+        try:
+            message, parent = self._wire.parse(record.channel, record.frames)
+        except ProtocolError as error:
+            self._drop(record.channel, error)
+            return None
+        if record.channel != "iopub" and parent.session != self.session:
+            return None
+        if message.msg_type == "input_request":
+            self._input_request = (message.parent_id, self._wire.header_frame(record.frames))
+        message.position = record.position
+        return message
+
+    def _on_notice(self, record: Record) -> None:
+        try:
+            notice = record.notice()
+        except wire.WireError as error:
+            self._drop(record.channel, error)
+            return
+        event = notice.get("event")
+        if event == "ready":
+            self._ready = int(notice["incarnation"])
+        elif event == "exited":
+            self._ended = int(notice["incarnation"])
+        elif event == "interrupted":
+            if notice.get("session") not in (self._manager_session, self.session):
+                self._listener.on_interrupted()
+        elif event == "cut":
+            log.warning("kernel %s: output is missing: %s", self.kernel_id, notice)
+
+    def _drop(self, channel: str, error: Exception) -> None:
+        """Log every dropped message at first, then ever more seldom (O14)."""
+        self._dropped += 1
+        if self._dropped & (self._dropped - 1) == 0:
+            log.warning("dropped a message on %s: %s (%d so far)", channel, error, self._dropped)

@@ -1,0 +1,150 @@
+"""The journal of a nanny as it arrives: attached, re-attached after a cut, every record once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from notebook_exec.core import wire
+from notebook_exec.core.wire import Frame, Kind, Record
+from notebook_exec.kernels.nanny_client import NannyAddress, NannyClient, NannyRefused
+
+log = logging.getLogger(__name__)
+
+_WINDOW_BYTES = 8 * 2**20
+_SLICE_S = 0.005
+
+
+class NannyPort:
+    """One connection to a nanny, read by the running event loop without ever blocking it."""
+
+    def __init__(
+        self,
+        address: NannyAddress,
+        position: int,
+        *,
+        on_records: Callable[[list[Record]], None],
+        on_attached: Callable[[dict[str, Any]], None],
+        on_refused: Callable[[NannyRefused], None],
+    ) -> None:
+        """``position``: the last record that is not wanted any more.
+
+        ``on_records`` gets whole slices in order; ``on_attached`` the nanny's state after each
+        attachment; ``on_refused`` is the last that is told.
+        """
+        self.position = position
+        self.address = address
+        self._on_records = on_records
+        self._on_attached = on_attached
+        self._on_refused = on_refused
+        self._loop = asyncio.get_running_loop()
+        self._client = NannyClient(address)
+        self._attach_number = 0
+        self._taken_bytes = 0
+        self._was_connected = False
+        self._closed = False
+        self._scheduled: asyncio.Handle | None = None
+        self._monitor = self._client.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED)
+        self._monitor.linger = 0
+        self._client.connect()
+        self._loop.add_reader(self._monitor.FD, self._on_monitor)
+        self._loop.add_reader(self._client.socket.FD, self._pump)
+        # The descriptors tell only what changes: what came before they were watched is read now.
+        self._wake()
+
+    def send(self, kind: Kind, fields: dict[str, Any], parts: Sequence[bytes] = ()) -> None:
+        """Send at once, or as soon as there is a connection."""
+        if not self._closed:
+            self._client.send(kind, fields, parts)
+            self._wake()  # sending can use up the descriptor's notice that something came
+
+    def close(self) -> None:
+        """Stop reading; what was not delivered can be had again. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._loop.remove_reader(self._monitor.FD)
+        self._loop.remove_reader(self._client.socket.FD)
+        self._client.socket.disable_monitor()
+        self._monitor.close(linger=0)
+        if self._client.is_welcome:
+            self._client.send(Kind.DETACH)
+        self._client.close(linger_ms=200)
+
+    # --- connection -------------------------------------------------------------------------
+
+    def _on_monitor(self) -> None:
+        """ZMQ connects again by itself, but to the nanny it is somebody else who comes."""
+        while not self._closed:
+            try:
+                frames = self._monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if parse_monitor_message(frames)["event"] == zmq.Event.HANDSHAKE_SUCCEEDED:
+                if self._was_connected:
+                    self._client.hello()
+                self._was_connected = True
+        self._wake()
+
+    def _attach(self) -> None:
+        self._taken_bytes = 0
+        fields = {"position": self.position, "credit": _WINDOW_BYTES}
+        self._attach_number = self._client.send(Kind.ATTACH, fields)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._scheduled is None and not self._closed:
+            self._scheduled = self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Take one slice of what has come."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        deadline = time.perf_counter() + _SLICE_S
+        while not self._closed:
+            try:
+                frame = self._client.receive()
+            except NannyRefused as error:
+                self.close()
+                self._on_refused(error)
+                return
+            if frame is None:
+                return
+            self._handle(frame)
+            if time.perf_counter() > deadline:
+                self._wake()
+                return
+
+    def _handle(self, frame: Frame) -> None:
+        if frame.kind is Kind.JOURNAL:
+            self._take(frame)
+        elif frame.kind is Kind.WELCOME:
+            self._attach()
+        elif frame.fields.get("re") == self._attach_number and frame.kind is Kind.DONE:
+            self._on_attached(frame.fields)
+        elif frame.kind is Kind.ERROR:
+            log.warning("the nanny refuses: %s", frame.fields.get("message"))
+            if frame.fields.get("code") == "position":
+                self.position = 0  # of an earlier nanny, before the clock was set back
+                self._attach()
+
+    def _take(self, frame: Frame) -> None:
+        chunk = frame.parts[0]
+        records = [r for r in wire.unpack_records(chunk) if r.position > self.position]
+        if records:
+            self.position = records[-1].position
+            self._on_records(records)
+        self._taken_bytes += len(chunk)
+        if self._taken_bytes >= _WINDOW_BYTES // 8 and not self._closed:
+            self._client.send(Kind.CREDIT, {"bytes": self._taken_bytes})
+            self._taken_bytes = 0
