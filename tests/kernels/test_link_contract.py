@@ -205,8 +205,8 @@ async def test_k1_killed(bench: Bench, factory: LinkFactory) -> None:
 async def test_k1_last_words_and_exit_code(bench: Bench, factory: LinkFactory) -> None:
     """K1: what the kernel sent before it died comes before its death; nobody restarts it."""
     kernel_id = await bench.start()
+    bench.managers.get_kernel(kernel_id).stop_restarter()  # first: it heeds autorestart itself
     bench.managers.get_kernel(kernel_id).autorestart = False
-    bench.managers.get_kernel(kernel_id).stop_restarter()
     link, recorder = await bench.ready(kernel_id, factory)
     source = (
         "import os, time\nfor i in range(3000): print(i, flush=True)\ntime.sleep(0.2)\nos._exit(7)"
