@@ -286,6 +286,26 @@ async def test_s4_a_room_takes_so_many_clients(real: RealServer) -> None:
         assert (await closing(real, room_id))[0] == 1013
 
 
+async def test_d8_clients_that_leave_at_once_are_not_counted(real: RealServer) -> None:
+    """D8, D2: sockets that close while the document is still opened leave nothing behind."""
+    path = real.notebook("fleeting.ipynb", "1")
+    room_id, _ = room_of(real, path)
+    request = (
+        f"GET {real.url('/api/collaboration/room/')}{room_id} HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{real.port}\r\nAuthorization: token {TOKEN}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    for _ in range(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", real.port)
+        writer.write(request.encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    async with joined(real, room_id), joined(real, room_id), joined(real, room_id):
+        pass
+
+
 def test_what_is_not_offered_is_said(real: RealServer) -> None:
     """Forks and the timeline: an empty list, or 404 with a text that pages can show."""
     assert real.raw("GET", "/api/collaboration/fork/x").json == {}

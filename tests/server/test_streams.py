@@ -14,6 +14,7 @@ from server_harness import TOKEN, Server
 from server_standin import PATH, StandInEngine
 
 from notebook_exec.core.model import ExecutionId, ExecutionState
+from notebook_exec.server import streams
 
 URL = "/api/executions"
 
@@ -71,6 +72,20 @@ def test_a2_reader_that_leaves_is_forgotten(server: Server, engine: StandInEngin
     with listening(server):
         server.call(engine.watched_by(1))
     server.call(asyncio.wait_for(engine.watched_by(0), 5))
+
+
+def test_a2_silent_streams_are_kept_open(
+    server: Server, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A2: a comment now and then, and no event is lost or told twice by it."""
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.001)
+    known = submit(server)
+    with listening(server) as response:
+        assert response.readline() == b"\n"
+        assert response.readline() == b": still here\n"
+        server.call(engine.change(known, state=ExecutionState.RUNNING))
+        server.call(engine.change(known, state=ExecutionState.FINISHED))
+        assert [read_event(response)["id"] for _ in range(2)] == ["1", "2"]
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "9" * 30, "%C2%B2"])
