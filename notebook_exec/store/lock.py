@@ -24,11 +24,12 @@ class StoreLock:
 
         Raises:
             StoreInUse: someone else has it, in this process or in another.
+            OSError: the file system cannot lock, or the file cannot be made.
         """
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
             os.close(fd)
             by = f" by process {holder}" if holder else ""
@@ -36,6 +37,9 @@ class StoreLock:
                 f"{self._path.parent} is in use{by}: only one server can have a state folder open. "
                 "Stop the other one, or set another state_dir."
             ) from error
+        except OSError:
+            os.close(fd)
+            raise
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -20,6 +21,7 @@ from notebook_exec.store import (
     StoreInUse,
     StoreTooNew,
     connect,
+    lock,
     schema,
 )
 from notebook_exec.store.filesystem import type_of
@@ -162,6 +164,20 @@ async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be used"):
         await Store.open(tmp_path / "file" / "state")
+
+
+async def test_a_file_system_without_locks_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R9: Without a lock two servers could corrupt the store, so it is not opened."""
+
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match="No locks available") as raised:
+        await Store.open(tmp_path)
+    assert not isinstance(raised.value, StoreInUse)
 
 
 MOUNTS = """\
