@@ -19,6 +19,9 @@ _END_LIMIT_S = 8.0
 _POLL_S = 0.005
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
+_left: set[int] = set()
+"""Children of ours that were let go: somebody has to collect them when they end."""
+
 
 class NannyFailed(Exception):
     """The nanny's process did not start. The text says why."""
@@ -53,6 +56,7 @@ class NannyProcess:
 
     @staticmethod
     def _spawn(spool: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
+        _collect()
         spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = spool / "config.json"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -106,12 +110,24 @@ class NannyProcess:
     def let_go(self) -> None:
         """It is no business of this process any more, and lives on."""
         if self._popen is not None:
-            self._popen.returncode = 0  # else its destructor complains of a process that runs
+            if self._popen.returncode is None:
+                _left.add(self.pid)
+                self._popen.returncode = 0  # its destructor would complain of what is on purpose
             self._popen = None
 
     def remove_spool(self) -> None:
         """Journal and log go, when nobody is to read them any more."""
         shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _collect() -> None:
+    """Of those that were let go, who has ended."""
+    for pid in list(_left):
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                _left.discard(pid)
+        except ChildProcessError:
+            _left.discard(pid)
 
 
 def _environment() -> dict[str, str]:

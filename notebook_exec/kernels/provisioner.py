@@ -60,6 +60,17 @@ class NannyProvisioner(KernelProvisionerBase):
         self._cwd: str | None = None
         self.pid: int | None = None
 
+    def __del__(self) -> None:
+        # jupyter_server forgets a kernel that died for good without any clean-up.
+        client, nanny = self._client, self._nanny
+        if client is not None and nanny is not None and self._exit is not None:
+            client.send(Kind.EXIT)
+            nanny.remove_spool()
+        if client is not None:
+            client.close(linger_ms=200)
+        if nanny is not None:
+            nanny.let_go()
+
     # --- what else the server wants to know ---------------------------------------------------
 
     @property

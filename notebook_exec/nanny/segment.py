@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from notebook_exec.core import wire
@@ -71,7 +72,8 @@ class Segment:
     def drop(self) -> None:
         """Take the file away."""
         self.close()
-        os.unlink(self._path)
+        with contextlib.suppress(FileNotFoundError):  # the server took the spool away already
+            os.unlink(self._path)
 
 
 def cut_notice(lost: list[int], why: str) -> bytes:

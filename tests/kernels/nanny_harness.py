@@ -9,12 +9,12 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from jupyter_client.provisioning import KernelProvisionerFactory
+from traitlets.config import Config
 
 from notebook_exec.core.model import DeathReport, KernelId, KernelMessage
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.nanny_link import NannyLink
-from notebook_exec.kernels.provisioner import NannyProvisioner
 
 NAME = "notebook_exec_nanny"
 ENTRY_POINT = EntryPoint(
@@ -22,19 +22,24 @@ ENTRY_POINT = EntryPoint(
 )
 
 
+def nanny_config(folder: Path, **traits: object) -> Config:
+    """Nannies have their spools in ``folder``, and what else ``traits`` say."""
+    config = Config()
+    config.NannyProvisioner.spool_dir = str(folder / "nannies")
+    config.NannyProvisioner.update(traits)
+    return config
+
+
 @contextmanager
-def nanny_by_default(spool_dir: Path) -> Iterator[None]:
-    """Kernels that are started meanwhile get a nanny, with its spool below ``spool_dir``."""
+def nanny_by_default() -> Iterator[None]:
+    """Kernels that are started meanwhile get a nanny."""
     KernelProvisionerFactory.clear_instance()
     factory = KernelProvisionerFactory.instance()
     factory.provisioners[NAME] = ENTRY_POINT
     factory.default_provisioner_name = NAME
-    default = NannyProvisioner.spool_dir.default_value
-    NannyProvisioner.spool_dir.default_value = str(spool_dir)
     try:
         yield
     finally:
-        NannyProvisioner.spool_dir.default_value = default
         KernelProvisionerFactory.clear_instance()
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from kernels_harness import LinkFactory
-from nanny_harness import nanny_by_default, without_log
+from nanny_harness import nanny_by_default, nanny_config, without_log
 from test_link_contract import *  # noqa: F403
+from traitlets.config import Config
 
 
-@pytest.fixture(autouse=True)
-def _nannies(tmp_path: Path) -> Iterator[None]:
-    with nanny_by_default(tmp_path / "nannies"):
-        yield
+@pytest.fixture
+def config(config: Config, tmp_path: Path) -> Iterator[Config]:
+    with nanny_by_default():
+        config.merge(nanny_config(tmp_path))
+        yield config
 
 
 @pytest.fixture
