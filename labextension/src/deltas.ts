@@ -78,6 +78,18 @@ export function textSteps(delta: readonly IDelta<string>[]): ITextStep[] {
   return steps;
 }
 
+/** How many UTF-16 units two texts have in common from their start. */
+export function commonStart(left: string, right: string): number {
+  if (right.startsWith(left)) {
+    return left.length;
+  }
+  let start = 0;
+  while (start < right.length && left[start] === right[start]) {
+    start++;
+  }
+  return start;
+}
+
 /** For each item after the change: its index before, or null if it is new. */
 function keptIndices(
   length: number,

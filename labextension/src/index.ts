@@ -12,7 +12,9 @@ import { connectionNotice, watchKernels } from './connection';
 import { Entries, sharedDocument } from './entries';
 import { Executions } from './executions';
 import { ServerCellExecutor } from './executor';
+import { KernelStatus } from './kernelstatus';
 import { OutputViews, forServerNotebooks } from './notebooks';
+import { Progress } from './progress';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
 
@@ -79,6 +81,8 @@ const notebooks: JupyterFrontEndPlugin<void> = {
       return DisposableSet.from([
         OutputViews.share(panel.model),
         new CellStatus(panel, entries, cancel, trans),
+        new Progress(panel, entries, trans),
+        new KernelStatus(panel.sessionContext, entries),
         new Prompts(panel, entries, (id, value) => known.api.answer(id, value), trans),
         entries
       ]);

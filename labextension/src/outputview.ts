@@ -13,10 +13,13 @@ import { JSONExt } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type * as Y from 'yjs';
 
-import { IDelta, growth, listSteps, textSteps } from './deltas';
+import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
 const SILENT = { silent: true };
+
+/** A drawing that takes no longer needs no rest. */
+const FAST_MS = 8;
 
 /** The parts of JupyterLab's model that this takes the place of; not public there. */
 interface IModelInside {
@@ -117,13 +120,21 @@ export class OutputView implements IDisposable {
     if (this._model.isDisposed) {
       return;
     }
-    const list = events.find(event => event.target === (this._shared as unknown));
-    const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
-    const outputs = this._model.outputs;
-    if (outputs.length !== this._shared.length - growth(delta)) {
-      this._rewrite();
+    if (this._isResting) {
+      this._isBehind = true;
       return;
     }
+    this._rest();
+    const list = events.find(event => event.target === (this._shared as unknown));
+    const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
+    if (this._model.outputs.length !== this._shared.length - growth(delta)) {
+      this._rewrite();
+    } else {
+      this._follow(delta, events);
+    }
+  };
+
+  private _follow(delta: IDelta<unknown[]>[], events: Y.YEvent<Y.AbstractType<unknown>>[]): void {
     const fresh = this._applyList(delta);
     for (const event of events) {
       const [index, key] = event.path;
@@ -131,11 +142,32 @@ export class OutputView implements IDisposable {
         if (key === 'text') {
           this._applyText(index, event.delta as IDelta<string>[]);
         } else {
-          this._apply(() => outputs.set(index, this._output(index)));
+          this._apply(() => this._model.outputs.set(index, this._output(index)));
         }
       }
     }
-  };
+  }
+
+  /**
+   * What JupyterLab draws for a flood of output takes longer the more there is: for as long as
+   * one drawing took, changes gather, so that half of the page's time is left to its user.
+   */
+  private _rest(): void {
+    this._isResting = true;
+    const start = performance.now();
+    setTimeout(() => {
+      const tookMs = performance.now() - start;
+      setTimeout(() => this._wake(), tookMs < FAST_MS ? 0 : tookMs);
+    });
+  }
+
+  private _wake(): void {
+    this._isResting = false;
+    if (this._isBehind && !this._isDisposed && !this._model.isDisposed) {
+      this._rest();
+      this._rewrite();
+    }
+  }
 
   /** Which outputs were put anew. */
   private _applyList(delta: IDelta<unknown[]>[]): Set<number> {
@@ -161,29 +193,26 @@ export class OutputView implements IDisposable {
   }
 
   private _applyText(index: number, delta: IDelta<string>[]): void {
-    const output = this._output(index);
-    const text = this._model.outputs.get(index).streamText;
-    if (!text) {
-      this._apply(() => this._model.outputs.set(index, output));
-      return;
-    }
-    for (const step of textSteps(delta)) {
+    const outputs = this._model.outputs;
+    const text = outputs.get(index).streamText;
+    for (const step of text ? textSteps(delta) : []) {
       if (step.delete) {
-        text.remove(step.start, step.start + step.delete, SILENT);
+        text?.remove(step.start, step.start + step.delete, SILENT);
       }
       if (step.insert) {
-        text.insert(step.start, step.insert, SILENT);
+        text?.insert(step.start, step.insert, SILENT);
       }
     }
-    if (text.text !== output.text) {
-      // JupyterLab had resolved control characters when it read this output.
-      text.remove(0, text.text.length, SILENT);
-      text.insert(0, output.text as string, SILENT);
+    const shared = this._shared.get(index).get('text') as Y.Text;
+    if (text?.text.length !== shared.length) {
+      // No stream here, or JupyterLab resolved control characters as it read this output.
+      this._apply(() => outputs.set(index, this._output(index)));
     }
   }
 
   /** Brings every output into line, and leaves those alone that are. */
   private _rewrite(): void {
+    this._isBehind = false;
     const outputs = this._model.outputs;
     this._apply(() => {
       while (outputs.length > this._shared.length) {
@@ -193,11 +222,31 @@ export class OutputView implements IDisposable {
         const output = this._output(index);
         if (index >= outputs.length) {
           outputs.add(output);
-        } else if (!JSONExt.deepEqual(outputs.get(index).toJSON(), output)) {
-          outputs.set(index, output);
+        } else {
+          this._replace(index, output);
         }
       }
     });
+  }
+
+  private _replace(index: number, output: nbformat.IOutput): void {
+    const outputs = this._model.outputs;
+    const shown = outputs.get(index);
+    const json = shown.toJSON();
+    if (!shown.streamText || json.name !== output.name || typeof output.text !== 'string') {
+      if (!JSONExt.deepEqual(json, output)) {
+        outputs.set(index, output);
+      }
+      return;
+    }
+    const text = shown.streamText;
+    const start = commonStart(text.text, output.text);
+    if (start < text.text.length) {
+      text.remove(start, text.text.length, SILENT);
+    }
+    if (start < output.text.length) {
+      text.insert(start, output.text.slice(start), SILENT);
+    }
   }
 
   private _output(index: number): nbformat.IOutput {
@@ -221,6 +270,8 @@ export class OutputView implements IDisposable {
 
   private _isDisposed = false;
   private _isApplying = false;
+  private _isResting = false;
+  private _isBehind = false;
   private readonly _model: CodeCellModel;
   private readonly _inside: IModelInside;
   private readonly _shared: Y.Array<Y.Map<unknown>>;

@@ -126,6 +126,31 @@ export function places(
   return new Map(queued.map(([id], index) => [id, running + index]));
 }
 
+/** How far the requests are that run or wait. */
+export interface IProgress {
+  readonly done: number;
+  readonly total: number;
+  /** By the server's clock, as `IEntry` has it; null: nothing has started. */
+  readonly startedAt: number | null;
+}
+
+/** The progress of a notebook; null if nothing runs or waits. */
+export function progress(entries: Iterable<IEntry>): IProgress | null {
+  const all = [...entries];
+  const active = new Set(
+    all.filter(({ state }) => !isFinal(state)).map(({ requestId }) => requestId)
+  );
+  const counted = all.filter(({ requestId }) => active.has(requestId));
+  const starts = counted.flatMap(({ startedAt }) => startedAt ?? []);
+  return counted.length === 0
+    ? null
+    : {
+        done: counted.filter(({ state }) => isFinal(state)).length,
+        total: counted.length,
+        startedAt: starts.length > 0 ? Math.min(...starts) : null
+      };
+}
+
 /** `ms` as people read a stopwatch: `7 s`, `1:05`, `2:03:09`. */
 export function stopwatch(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { IDelta, growth, listSteps, textSteps } from '../src/deltas';
+import { IDelta, commonStart, growth, listSteps, textSteps } from '../src/deltas';
 
 type Change = IDelta<string[]>[];
 
@@ -98,4 +98,12 @@ test('O15: a text that loses its head and grows at its end is edited at both', (
     { start: 0, delete: 3, insert: '' },
     { start: 5, delete: 0, insert: 'new' }
   ]);
+});
+
+test('O1: what two texts share at their start', () => {
+  assert.equal(commonStart('', ''), 0);
+  assert.equal(commonStart('abc', 'abcd'), 3);
+  assert.equal(commonStart('abcd', 'abc'), 3);
+  assert.equal(commonStart('abX', 'abYZ'), 2);
+  assert.equal(commonStart('', 'x'), 0);
 });

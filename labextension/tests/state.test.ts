@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { IEntry, isFinal, places, readEntry, stopwatch } from '../src/state';
+import { IEntry, isFinal, places, progress, readEntry, stopwatch } from '../src/state';
 
 const ENTRY = {
   id: 'e1',
@@ -92,4 +92,18 @@ test('a stopwatch reads as people read it', () => {
   assert.equal(stopwatch(59_999), '59 s');
   assert.equal(stopwatch(65_000), '1:05');
   assert.equal(stopwatch(7_389_000), '2:03:09');
+});
+
+test('U2: progress counts the requests that are not through', () => {
+  const running = readEntry(ENTRY)!;
+  assert.equal(progress([{ ...running, state: 'failed' }]), null);
+  assert.deepEqual(
+    progress([
+      { ...running, state: 'finished', startedAt: 5 },
+      { ...running, startedAt: 9 },
+      { ...queued('2', 3), startedAt: null },
+      { ...running, requestId: 'earlier', state: 'finished', startedAt: 1 }
+    ]),
+    { done: 1, total: 3, startedAt: 5 }
+  );
 });

@@ -84,9 +84,23 @@ interface PageApp {
       sessionContext: {
         session: { kernel: { id: string; status: string } | null } | null;
       };
-      content: { model: { sharedModel: { toJSON(): { cells: CellJson[] } } } };
+      content: {
+        model: { sharedModel: { ydoc: PageDocument; toJSON(): { cells: CellJson[] } } };
+      };
     };
   };
+}
+
+interface PageDocument {
+  on(
+    event: 'update',
+    callback: (
+      update: Uint8Array,
+      origin: unknown,
+      document: unknown,
+      transaction: { local: boolean; changed: Map<unknown, Set<string | null>> }
+    ) => void
+  ): void;
 }
 
 export class NotebookPage {
@@ -145,6 +159,10 @@ export class NotebookPage {
     return this.cell(index).locator('.jp-nbexec-badge');
   }
 
+  get progress(): Locator {
+    return this.page.locator('.jp-nbexec-progress');
+  }
+
   input(index: number): Locator {
     return this.cell(index).locator('.jp-nbexec-prompt-input');
   }
@@ -186,6 +204,32 @@ export class NotebookPage {
       const { jupyterapp } = window as unknown as { jupyterapp: PageApp };
       return jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.id ?? '';
     });
+  }
+
+  async kernelStatus(): Promise<string> {
+    return this.page.evaluate(() => {
+      const { jupyterapp } = window as unknown as { jupyterapp: PageApp };
+      return jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status ?? '';
+    });
+  }
+
+  /** From now on, what this page itself writes into the document is counted. */
+  async countOwnWrites(): Promise<void> {
+    await this.page.evaluate(() => {
+      const app = window as unknown as { jupyterapp: PageApp; ownWrites: string[] };
+      app.ownWrites = [];
+      const { ydoc } = app.jupyterapp.shell.currentWidget.content.model.sharedModel;
+      ydoc.on('update', (_update, _origin, _doc, transaction) => {
+        if (transaction.local) {
+          const parts = [...transaction.changed.values()].flatMap(keys => [...keys]);
+          app.ownWrites.push(parts.map(String).join(' '));
+        }
+      });
+    });
+  }
+
+  async ownWrites(): Promise<string[]> {
+    return this.page.evaluate(() => (window as unknown as { ownWrites: string[] }).ownWrites);
   }
 
   /** No dialog that stops the user. */

@@ -11,6 +11,7 @@ test('R1: a reload in the middle of a run loses nothing and doubles nothing', as
   server
 }) => {
   const notebook = await open([`${THREE_LINES}\n${waitFor('r1a')}\nprint('after')`]);
+  await expect.poll(() => notebook.kernelStatus()).toBe('idle');
   await notebook.run(0);
   await expect(notebook.output(0)).toContainText('line 2');
 
@@ -18,6 +19,7 @@ test('R1: a reload in the middle of a run loses nothing and doubles nothing', as
   await expect(notebook.output(0)).toContainText('line 2');
   await expect(notebook.prompt(0)).toHaveText('[*]:');
   await expect(notebook.badge(0)).toBeVisible();
+  await expect.poll(() => notebook.kernelStatus()).toBe('busy');
 
   await openGate(server, 'r1a');
   await expect(notebook.output(0)).toContainText('after');

@@ -45,3 +45,32 @@ test("Q6: one user's error does not stop the other's cells", async ({
   await expect(notebook.output(2)).toHaveText('other');
   await expect(notebook.prompt(1)).toHaveText('[ ]:');
 });
+
+test('O1: no page writes into the document while cells run', async ({ open, openElsewhere }) => {
+  const notebook = await open([
+    [
+      'import sys',
+      'from IPython.display import HTML, display, clear_output',
+      "h = display(HTML('<b>old</b>'), display_id=True)",
+      "for i in range(50): print('line', i); print('err', i, file=sys.stderr)",
+      "h.update(HTML('<b>new</b>'))",
+      'clear_output(wait=True)',
+      "print('shown')",
+      "input('Name? ')",
+      '1 / 0'
+    ].join('\n')
+  ]);
+  const other = await openElsewhere(notebook);
+  await notebook.select(0);
+  const pages = [notebook, other];
+  await Promise.all(pages.map(page => page.countOwnWrites()));
+  await notebook.command('notebook:run-cell');
+  await expect(other.input(0)).toBeVisible();
+  await other.input(0).fill('Ada');
+  await other.input(0).press('Enter');
+  for (const page of pages) {
+    await expect(page.output(0)).toContainText('ZeroDivisionError');
+    await expect(page.prompt(0)).toHaveText('[1]:');
+    expect(await page.ownWrites()).toEqual([]);
+  }
+});
