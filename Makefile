@@ -34,7 +34,7 @@ $(STAMPS)/python: requirements-ci.txt requirements-dev.txt
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/node: package-lock.json
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
 		|| { echo "node 20 or later is needed" >&2; exit 1; }
 	npm ci --no-audit --no-fund
 	@mkdir -p $(@D) && touch $@
