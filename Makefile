@@ -86,12 +86,27 @@ chromium:
 
 export CHROMIUM
 
-lint: setup $(STAMPS)/ui
+# One target a tool, so that `make --keep-going lint` (as in CI) says all there is to say.
+LINTERS := lint-ruff lint-format lint-mypy lint-imports lint-front lint-ui
+.PHONY: $(LINTERS)
+lint: $(LINTERS)
+
+lint-ruff: setup
 	$(BIN)/ruff check
+
+lint-format: setup
 	$(BIN)/ruff format --check
+
+lint-mypy: setup
 	$(BIN)/mypy
+
+lint-imports: setup
 	$(BIN)/lint-imports
+
+lint-front: $(STAMPS)/node $(STAMPS)/ui
 	npm run --silent lint
+
+lint-ui: $(STAMPS)/ui
 	cd ui-tests && npx tsc --noEmit
 
 format: setup
