@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.session import Session
+from jupyter_core.paths import jupyter_path
 from traitlets.config import Config
 
 from notebook_exec.core.model import DeathReport, KernelId, KernelMessage
@@ -70,3 +79,125 @@ class _WithoutLog:
 
 def without_log(kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> NannyLink:
     return NannyLink(kernel_id, actions, _WithoutLog(listener))
+
+
+STUB_ARGV = [sys.executable, str(Path(__file__).with_name("stub_kernel.py")), "{connection_file}"]
+
+
+def make_specs(folder: Path) -> KernelSpecManager:
+    """The kernelspecs ``stub``, and ``python3`` as it is installed."""
+    spec = {"argv": STUB_ARGV, "display_name": "stub", "language": "stub"}
+    (folder / "specs" / "stub").mkdir(parents=True)
+    (folder / "specs" / "stub" / "kernel.json").write_text(json.dumps(spec))
+    return KernelSpecManager(kernel_dirs=[str(folder / "specs"), *jupyter_path("kernels")])
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it is not dead and uncollected."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait for what nobody announces: the end of a process, a file."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+class Client:
+    """An ordinary client of a kernel, as a console is one."""
+
+    def __init__(
+        self, km: AsyncKernelManager, session: Session | None = None, *, busy: bool = False
+    ) -> None:
+        """``busy``: the kernel runs something, do not wait until it is ready."""
+        self._busy = busy
+        connection = km.get_connection_info()
+        self.client = AsyncKernelClient(session=session or Session(key=connection["key"]))
+        self.client.load_connection_info(connection)
+        self.client.start_channels()
+
+    async def __aenter__(self) -> Client:
+        if not self._busy:
+            await self.client.wait_for_ready(timeout=30)
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        self.client.stop_channels()
+
+    async def reply(self, msg_id: str, channel: str = "shell") -> dict[str, Any]:
+        get = getattr(self.client, f"get_{channel}_msg")
+        while True:
+            message: dict[str, Any] = await get(timeout=30)
+            if message["parent_header"].get("msg_id") == msg_id:
+                return message
+
+    async def output(self, msg_id: str) -> list[dict[str, Any]]:
+        """What was published for a request, until it is idle."""
+        messages: list[dict[str, Any]] = []
+        while True:
+            message = await self.client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") == msg_id:
+                messages.append(message)
+                if message["content"].get("execution_state") == "idle":
+                    return messages
+
+    async def run(self, code: str) -> tuple[dict[str, Any], str]:
+        """The reply's content, and the text that was published."""
+        msg_id = self.client.execute(code)
+        reply = await self.reply(msg_id)
+        published = await self.output(msg_id)
+        text = "".join(m["content"]["text"] for m in published if m["msg_type"] == "stream")
+        return reply["content"], text
+
+
+class TcpProxy:
+    """Stands between a client and a nanny, and can cut their connections."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.url = ""
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server: asyncio.Server | None = None
+
+    @classmethod
+    async def start(cls, target: str) -> TcpProxy:
+        host, port = target.removeprefix("tcp://").split(":")
+        proxy = cls()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there_reader, there_writer = await asyncio.open_connection(host, int(port))
+            proxy.connections += 1
+            proxy._writers += [writer, there_writer]
+            for source, sink in ((reader, there_writer), (there_reader, writer)):
+                proxy._tasks.append(asyncio.create_task(cls._copy(source, sink)))
+
+        proxy._server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        proxy.url = f"tcp://127.0.0.1:{proxy._server.sockets[0].getsockname()[1]}"
+        return proxy
+
+    @staticmethod
+    async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+
+    def cut(self) -> None:
+        """Break what is connected; new connections are taken."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()

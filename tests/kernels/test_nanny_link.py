@@ -1,0 +1,274 @@
+"""What only the nanny's link promises: positions, replay, evidence of a death."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from kernels_harness import Bench, Recorder, run
+from nanny_harness import (
+    Client,
+    TcpProxy,
+    make_specs,
+    nanny_by_default,
+    nanny_config,
+    until,
+)
+from traitlets.config import Config
+
+from notebook_exec.core.model import ExecutionId, KernelId
+from notebook_exec.core.wire import Kind, Record
+from notebook_exec.kernels.nanny_client import NannyRefused
+from notebook_exec.kernels.nanny_link import NannyLink
+from notebook_exec.kernels.nanny_port import NannyPort
+from notebook_exec.kernels.provisioner import NannyProvisioner
+
+Open = Callable[..., Awaitable[tuple[NannyLink, Recorder]]]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
+    config.merge(nanny_config(tmp_path))
+    with nanny_by_default():
+        managers = AsyncMappingKernelManager(
+            config=config,
+            connection_dir=str(tmp_path),
+            kernel_spec_manager=make_specs(tmp_path),
+            default_kernel_name="stub",
+            root_dir=str(tmp_path),
+        )
+        env = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
+        env.pop("PYTEST_CURRENT_TEST", None)
+        made = Bench(managers, env)
+        yield made
+        await made.close()
+
+
+@pytest.fixture
+def open_link(bench: Bench) -> Open:
+    """Opens a link, as a server does that has stored ``position``."""
+
+    async def open_one(
+        kernel_id: KernelId, position: int = 0, session: str = "ours"
+    ) -> tuple[NannyLink, Recorder]:
+        link, recorder = await bench.ready(
+            kernel_id,
+            lambda kernel_id, actions, listener: NannyLink(
+                kernel_id, actions, listener, position=position, session=session
+            ),
+        )
+        assert isinstance(link, NannyLink)
+        return link, recorder
+
+    return open_one
+
+
+def nanny_of(bench: Bench, kernel_id: KernelId) -> NannyProvisioner:
+    provisioner = bench.managers.get_kernel(kernel_id).provisioner
+    assert isinstance(provisioner, NannyProvisioner)
+    return provisioner
+
+
+def positions(recorder: Recorder) -> list[int]:
+    return [message.position or 0 for message in recorder.messages]
+
+
+def lines(first: int, last: int) -> str:
+    return "".join(f"{number}\n" for number in range(first, last))
+
+
+async def test_r2_replay_after_the_reader_was_away(bench: Bench, open_link: Open) -> None:
+    """R2: what came while nobody was there is delivered from the stored position on, once."""
+    kernel_id = await bench.start()
+    link, before = await open_link(kernel_id)
+    run(link, "e1", "print 0 3000 0.0002")
+    await before.until(lambda: len(before.of("e1", "stream")) > 100)
+    await link.close()
+    stored = before.messages[60].position
+    kept = "".join(
+        m.content["text"] for m in before.of("e1", "stream") if (m.position or 0) <= (stored or 0)
+    )
+    link, after = await open_link(kernel_id, stored or 0)
+    reply = await after.done("e1")
+    assert reply.content["status"] == "ok"
+    assert kept + after.text("e1") == lines(0, 3000)
+    assert positions(after) == sorted(set(positions(after)))
+    run(link, "e2", "print 0 2 0")
+    await after.done("e2")
+    assert after.told == ["ready"]
+
+
+async def test_r2_acked_messages_are_dropped(bench: Bench, open_link: Open) -> None:
+    """R2: what is acknowledged is not kept, and never delivered again."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    run(link, "e1", "print 0 20000 0")
+    await recorder.done("e1")
+    nanny = nanny_of(bench, kernel_id)
+    before = (await nanny.command(Kind.STATUS)).fields["journal"]
+    assert before["bytes"] > 4 * 2**20
+    link.ack(positions(recorder)[-1])
+    await link.close()
+    after = (await nanny.command(Kind.STATUS)).fields["journal"]
+    assert after["bytes"] < before["bytes"] / 2
+    assert after["first"] > before["first"]
+
+
+async def test_p5_a_prompt_is_there_after_the_reader_was_away(
+    bench: Bench, open_link: Open
+) -> None:
+    """P5: an input_request that came meanwhile is delivered, and can be answered."""
+    kernel_id = await bench.start("python3")
+    link, before = await open_link(kernel_id)
+    run(link, "e1", "print('on', flush=True); print(input('a? '))", allow_stdin=True)
+    await before.until(lambda: before.of("e1", "input_request"))
+    stored = before.of("e1", "stream")[-1].position
+    await link.close()
+    link, after = await open_link(kernel_id, stored or 0)
+    await after.until(lambda: after.of("e1", "input_request"))
+    link.answer_input(ExecutionId("e1"), "ü")
+    await after.done("e1")
+    assert after.text("e1") == "ü\n"
+
+
+async def test_k1_death_is_told_with_what_is_known(bench: Bench, open_link: Open) -> None:
+    """K1: within 1 s, with the signal and the last lines of the log."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    run(link, "e1", "log out of cheese")
+    await recorder.done("e1")
+    pid = nanny_of(bench, kernel_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await recorder.until(lambda: "died" in recorder.told, timeout_s=1)
+    _, report, restarting = recorder.events[-1]
+    assert (report.signal, report.exit_code, restarting) == ("SIGKILL", None, True)
+    assert report.log_tail.endswith("out of cheese")
+    await recorder.count("ready", 2)
+    assert recorder.told == ["ready", "died", "ready"]
+
+
+async def test_k6_the_nanny_dies(bench: Bench, open_link: Open) -> None:
+    """K6: told within 2 s; the restarted kernel has a new nanny, and higher positions."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    run(link, "e1", "print 0 3 0")
+    await recorder.done("e1")
+    first_pid = nanny_of(bench, kernel_id).nanny_pid
+    assert first_pid is not None
+    os.kill(first_pid, signal.SIGKILL)
+    await recorder.until(lambda: "died" in recorder.told, timeout_s=2)
+    last = positions(recorder)[-1]
+    await recorder.count("ready", 2)
+    assert nanny_of(bench, kernel_id).nanny_pid != first_pid
+    run(link, "e2", "print 0 3 0")
+    await recorder.done("e2")
+    assert min(m.position or 0 for m in recorder.of("e2")) > last
+
+
+async def test_q8_an_interrupt_by_a_console_is_told(
+    bench: Bench, open_link: Open, tmp_path: Path
+) -> None:
+    """Q8: an interrupt_request of another client is told before the error that it causes."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    run(link, "e1", f"wait {tmp_path / 'never'}")
+    await recorder.until(lambda: recorder.text("e1"))
+    async with Client(bench.managers.get_kernel(kernel_id), busy=True) as client:
+        message = client.client.session.msg("interrupt_request", {})
+        client.client.control_channel.send(message)
+        assert (await recorder.done("e1")).content["ename"] == "KeyboardInterrupt"
+    assert recorder.told == ["ready", "interrupted"]
+    kinds = [event[0] for event in recorder.events]
+    ends = [n for n, event in enumerate(recorder.events) if event[-1] in recorder.of("e1")]
+    assert kinds.index("interrupted") < ends[-1]
+
+
+async def test_k11_a_console_sees_what_runs(bench: Bench, open_link: Open) -> None:
+    """K11: a console attached to the kernel sees the link's runs; K10: and gets its own."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    km = bench.managers.get_kernel(kernel_id)
+    async with Client(km, session=km.session.clone()) as client:
+        run(link, "e1", "print 0 2 0")
+        texts = [m["content"].get("text") for m in await client.output("e1")]
+        assert [text for text in texts if text] == ["0\n", "1\n"]
+        assert (await client.run("print 5 6 0"))[1] == "5\n"
+    await recorder.done("e1")
+
+
+async def test_two_servers_never_drive_one_kernel(bench: Bench, open_link: Open) -> None:
+    """R2: a server that takes over is the only one; the earlier is told, and heard no more."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    nanny = nanny_of(bench, kernel_id)
+    later = NannyProvisioner(parent=bench.managers.get_kernel(kernel_id))
+    await later.load_provisioner_info(await nanny.get_provisioner_info())
+    await later.address()
+    await recorder.count("died")
+    assert "another server" in recorder.events[-1][1].log_tail
+    run(link, "e1", "print 0 1 0")
+    with pytest.raises(NannyRefused):
+        await nanny.command(Kind.EXIT)
+    assert (await later.command(Kind.STATUS)).fields["state"] == "idle"
+    await later.command(Kind.EXIT)
+    later.detach()
+    await until(lambda: not nanny.is_nanny_alive)
+
+
+async def test_r2_a_connection_that_breaks_costs_nothing(bench: Bench, open_link: Open) -> None:
+    """R2: cut at any moment, the journal goes on after the last record that arrived."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    address = await nanny_of(bench, kernel_id).address()
+    proxy = await TcpProxy.start(address.url)
+    seen: list[Record] = []
+    told = asyncio.Event()
+
+    def on_records(records: list[Record]) -> None:
+        seen.extend(records)
+        told.set()
+
+    port = NannyPort(
+        address._replace(url=proxy.url),
+        0,
+        on_records=on_records,
+        on_attached=lambda fields: None,
+        on_refused=lambda error: None,
+    )
+    run(link, "e1", "print 0 4000 0.0001")
+    for wanted in range(500, 4000, 700):
+        while len(seen) < wanted:
+            told.clear()
+            await asyncio.wait_for(told.wait(), 30)
+        proxy.cut()
+    await recorder.done("e1")
+    while not seen or seen[-1].position < positions(recorder)[-1]:
+        told.clear()
+        await asyncio.wait_for(told.wait(), 30)
+    found = [record.position for record in seen]
+    assert found == list(range(found[0], found[-1] + 1))
+    assert proxy.connections > 4
+    port.close()
+    port.close()
+    await proxy.close()
+
+
+async def test_a_replay_is_taken_in_slices(bench: Bench, open_link: Open) -> None:
+    """L1: 20,000 messages at once do not hold the event loop for long."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    await link.close()
+    filler, heard = await open_link(kernel_id, session="other")
+    run(filler, "e1", "print 0 20000 0")
+    await heard.done("e1")
+    _, again = await open_link(kernel_id)
+    await again.until(lambda: again.text("e1").endswith("19999\n"))
+    assert again.text("e1") == lines(0, 20000)
+    assert max(again.batches) <= 2048
+    assert not again.of("e1", "execute_reply")  # that is the other link's
