@@ -30,6 +30,7 @@ from nbformat.sign import NotebookNotary, SignatureStore, SQLiteSignatureStore
 from tornado.web import HTTPError
 
 from notebook_exec.core.model import InvalidInput, Json, NotebookExecError, NotFound
+from notebook_exec.documents.replace_file import Replacing
 from notebook_exec.documents.streaming import NotebookWriter
 
 T = TypeVar("T")
@@ -218,6 +219,8 @@ class Files:
         notary = getattr(self._manager, "notary", None)
         if isinstance(notary, NotebookNotary):
             twin.notary = _notary_for_thread(notary)
+        if getattr(type(twin), "atomic_writing", None) is FileManagerMixin.atomic_writing:
+            twin.atomic_writing = Replacing(twin)
         return twin
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +224,46 @@ async def test_foreign_async_managers_stay_on_the_loop() -> None:
     assert (await files.get("a", format="text", type="file")).hash == "h"
     assert threads == [threading.current_thread()]
     files.close()
+
+
+@pytest.mark.parametrize("name", ["a.ipynb", "a.txt"])
+async def test_a_file_is_whole_at_every_moment(folder: Folder, name: str) -> None:
+    """D4: while a save is written, whoever reads the file finds the old one; then the new one."""
+    is_notebook = name.endswith(".ipynb")
+    format, type = ("json", "notebook") if is_notebook else ("text", "file")
+    target = folder.root / name
+    folder.write(name, notebook("old") if is_notebook else "old")
+    target.chmod(0o640)
+    before, seen = target.read_bytes(), []
+    real_fsync = os.fsync
+
+    def look(fd: int) -> None:  # all is written, and not yet in place
+        seen.append(target.read_bytes())
+        real_fsync(fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", look)
+        content = dict(notebook("new")) if is_notebook else "new"
+        await folder.files.save(name, format=format, type=type, content=content)
+    assert seen
+    assert set(seen) == {before}
+    assert b"new" in target.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert not list(folder.root.glob(".~*"))
+
+
+async def test_a_link_to_a_file_stays_a_link(folder: Folder) -> None:
+    """D4: what a link points to is replaced."""
+    folder.write("real.txt", "old")
+    (folder.root / "link.txt").symlink_to("real.txt")
+    await folder.files.save("link.txt", format="text", type="file", content="new")
+    assert (folder.root / "link.txt").is_symlink()
+    assert (folder.root / "real.txt").read_text() == "new"
+
+
+async def test_a_file_with_two_names_keeps_both(folder: Folder) -> None:
+    """D4: another hard link sees the change too."""
+    folder.write("one.txt", "old")
+    (folder.root / "two.txt").hardlink_to(folder.root / "one.txt")
+    await folder.files.save("one.txt", format="text", type="file", content="new")
+    assert (folder.root / "two.txt").read_text() == "new"
