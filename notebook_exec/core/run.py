@@ -22,6 +22,7 @@ class Graces:
     reply_s: float  # after the idle, for the reply
     interrupt_s: float  # until an interrupt counts as ignored (Q8)
     restart_s: float  # after the time limit's interrupt, until the restart (Q15)
+    early_s: float = 0.5  # in which a run may be too young to be hit by an interrupt
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Run:
     restart_at: float | None = None  # Q15: the interrupt had no effect
     notice_at: float | None = None  # Q8: likewise, tell so
     settle_at: float | None = None  # one of reply and idle is in: do without the other
+    again_at: float | None = None  # Q8: it was too young when it was interrupted
 
     @classmethod
     def of(cls, execution: Execution) -> Run:
@@ -45,7 +47,9 @@ class Run:
     @property
     def next_wake(self) -> float | None:
         """The earliest deadline."""
-        return earliest(self.limit_at, self.restart_at, self.notice_at, self.settle_at)
+        return earliest(
+            self.limit_at, self.restart_at, self.notice_at, self.settle_at, self.again_at
+        )
 
     def set_deadlines(self, execution: Execution, graces: Graces, now: float) -> None:
         """Begin to wait, for a run that begins or that a new server takes over (R2)."""
@@ -62,8 +66,17 @@ class Run:
 
     def settle(self, graces: Graces, now: float) -> None:
         """The kernel is through with it; only the other one of reply and idle is waited for."""
-        self.limit_at = self.restart_at = self.notice_at = None
+        self.limit_at = self.restart_at = self.notice_at = self.again_at = None
         self.settle_at = now + (graces.idle_s if self.replied else graces.reply_s)
+
+    def interrupted(self, execution: Execution, graces: Graces, now: float) -> None:
+        """An interrupt was asked for; if the run has only begun, ask once more.
+
+        ipykernel ignores SIGINT until the cell's own code runs. Later on an interrupt is not
+        repeated: code may catch the first to end well, and a second one would break that off.
+        """
+        if execution.started_at is not None and now - execution.started_at < graces.early_s:
+            self.again_at = now + graces.early_s
 
 
 def verdict(event: Replied, execution: Execution) -> tuple[Reason | None, ExecutionError | None]:

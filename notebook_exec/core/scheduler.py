@@ -385,6 +385,7 @@ class Scheduler:
         self._live.update(run.id, _RUNNING, prompt=None, reason=reason, ended_by=by)
         if first and run.restart_at is None:
             run.notice_at = now + self._graces.interrupt_s
+            run.interrupted(self.executions[run.id], self._graces, now)
         if send:
             self._send_interrupt(now)
 
@@ -408,6 +409,9 @@ class Scheduler:
         run = self._run
         if run is None:
             return
+        if run.again_at is not None and run.again_at <= now:
+            run.again_at = None
+            self._send_interrupt(now)
         if run.notice_at is not None and run.notice_at <= now:
             run.notice_at = None
             self._say(run, notices.interrupt_ignored_text(self._graces.interrupt_s))

@@ -225,6 +225,30 @@ def test_what_is_submitted_after_an_interrupt_runs_at_once() -> None:
     assert world.states("ab") == "failed running"
 
 
+def test_a_cell_that_has_only_begun_is_interrupted_twice() -> None:
+    """Q8: kernels ignore an interrupt before the cell's own code runs, so it is sent again."""
+    world = World()
+    world.cells("a")
+    world.busy("a")
+    world.now += 0.1
+    assert names(world.interrupt())[-1] == "interrupt"
+    world.interrupt_sent()
+    assert names(world.wait(0.6)) == ["interrupt"]
+    world.interrupt_sent()
+    assert names(world.wait(5)) == []
+
+
+def test_a_cell_that_runs_for_a_while_is_interrupted_once() -> None:
+    """Q8: code that catches the interrupt to end well is not interrupted again meanwhile."""
+    world = World()
+    world.cells("a")
+    world.busy("a")
+    world.wait(2)
+    assert names(world.interrupt())[-1] == "interrupt"
+    world.interrupt_sent()
+    assert names(world.wait(5)) == []
+
+
 def test_interrupt_of_an_idle_kernel() -> None:
     """Q8: sent (another client's code may run), and the next submit runs when it is through."""
     world = World()
@@ -276,6 +300,7 @@ def test_a_kernel_that_ignores_the_interrupt() -> None:
     """Q8: said once in the cell, with what can be done; interrupting again says it no more."""
     world = World()
     world.cells("a")
+    world.wait(2)
     world.interrupt()
     effects = world.wait(9.9)
     assert names(effects) == []
