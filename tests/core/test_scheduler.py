@@ -348,7 +348,7 @@ def test_a_second_reply_and_a_second_idle_do_nothing() -> None:
 
 
 def test_q16_the_wait_for_the_idle_counts_from_the_last_output_heard() -> None:
-    """Q16: with a backlog on iopub the reply comes early; the run is not over before its outputs."""
+    """Q16: with a backlog on iopub the reply comes early; the run is over after its outputs."""
     world = World()
     world.cells("a")
     world.busy("a")
