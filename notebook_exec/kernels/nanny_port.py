@@ -56,7 +56,7 @@ class NannyPort:
         self._loop.add_reader(self._monitor.FD, self._on_monitor)
         self._loop.add_reader(self._client.socket.FD, self._pump)
         # The descriptors tell only what changes: what came before they were watched is read now.
-        self._wake()
+        self._on_monitor()
 
     def send(self, kind: Kind, fields: dict[str, Any], parts: Sequence[bytes] = ()) -> None:
         """Send at once, or as soon as there is a connection."""
@@ -87,7 +87,7 @@ class NannyPort:
             try:
                 frames = self._monitor.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             if parse_monitor_message(frames)["event"] == zmq.Event.HANDSHAKE_SUCCEEDED:
                 if self._was_connected:
                     self._client.hello()
