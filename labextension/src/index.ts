@@ -14,6 +14,7 @@ import { Executions } from './executions';
 import { ServerCellExecutor } from './executor';
 import { KernelStatus } from './kernelstatus';
 import { OutputViews, forServerNotebooks } from './notebooks';
+import { showNotices } from './notices';
 import { Progress } from './progress';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
@@ -129,6 +130,15 @@ const connectionWatch: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const notices: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:notices',
+  description: 'Shows what the server has to say: conflicts with a file, a full disk.',
+  autoStart: true,
+  activate: (app: JupyterFrontEnd) => {
+    showNotices(app.serviceManager.events);
+  }
+};
+
 function bundle(translator: ITranslator | null): TranslationBundle {
   return (translator ?? nullTranslator).load('notebook_exec');
 }
@@ -138,7 +148,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   cellExecutor,
   notebooks,
   connectionLost,
-  connectionWatch
+  connectionWatch,
+  notices
 ];
 
 export default plugins;

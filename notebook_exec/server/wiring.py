@@ -28,6 +28,7 @@ from notebook_exec.kernels.zmq_link import ZmqLink
 from notebook_exec.store.store import Store
 
 from .kernel_host import ServerKernelHost
+from .notices import Notices
 from .services import Services
 from .settings import Settings
 
@@ -49,6 +50,7 @@ class Program:
         self._actions: KernelActions | None = None
         self._cull_guard: CullGuard | None = None
         self._rooms: TransientRooms | None = None
+        self._notices: Notices | None = None
         self._pruning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -56,13 +58,18 @@ class Program:
         app, settings = self._app, self._settings
         state_dir = settings.state_dir or default_state_dir(Path(app.root_dir))
         self._store = store = await Store.open(state_dir)
+        self._notices = notices = Notices(app.event_logger)
+        store.on_trouble = notices.store_in_trouble
+        store.on_recovered = notices.store_recovered
         journal = StoreJournal(store)
         documents = Documents(
             files=Files(app.contents_manager, app.web_app.settings["file_id_manager"]),
             journal=journal,
             stored=partial(load_state, store),
             settings=document_settings(settings),
-            hooks=Hooks(is_running=self._is_running, store=keep_agreement),
+            hooks=Hooks(
+                is_running=self._is_running, on_notice=self._on_notice, store=keep_agreement
+            ),
         )
         self._documents = documents
         journal.state_of = documents.state_of
@@ -109,6 +116,11 @@ class Program:
 
     def _is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
         return self._engine is not None and self._engine.is_running(document_id, cell_id)
+
+    def _on_notice(self, document_id: DocumentId, text: str) -> None:
+        assert self._notices is not None
+        path = None if self._documents is None else self._documents.path_of(document_id)
+        self._notices.of_document(document_id, path, text)
 
     async def _prune(self, store: Store) -> None:
         while True:

@@ -1,0 +1,51 @@
+"""What users should read goes out as events that fit their schema."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from jupyter_events import EventLogger
+
+from notebook_exec.core.model import DocumentId
+from notebook_exec.server.notices import SCHEMA_ID, Notices
+
+
+@pytest.fixture
+def emitted() -> tuple[EventLogger, asyncio.Queue[dict[str, Any]]]:
+    events = EventLogger()
+    queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    Notices(events)
+
+    async def listen(logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
+        queue.put_nowait(data)
+
+    events.add_listener(schema_id=SCHEMA_ID, listener=listen)
+    return events, queue
+
+
+async def test_a_conflict_names_document_and_path(
+    emitted: tuple[EventLogger, asyncio.Queue[dict[str, Any]]],
+) -> None:
+    """D5: the version that lost is named in a notice."""
+    events, queue = emitted
+    Notices(events).of_document(DocumentId("json:notebook:1"), "a.ipynb", "kept as b.ipynb")
+    told = await asyncio.wait_for(queue.get(), 10)
+    assert told["message"] == "kept as b.ipynb"
+    assert (told["document_id"], told["path"]) == ("json:notebook:1", "a.ipynb")
+    assert told["level"] == "warning"
+
+
+async def test_a_full_disk_is_told_and_its_end_too(
+    emitted: tuple[EventLogger, asyncio.Queue[dict[str, Any]]],
+) -> None:
+    """R7: the user is told, also that it is over."""
+    events, queue = emitted
+    notices = Notices(events)
+    notices.store_in_trouble("database or disk is full")
+    first = await asyncio.wait_for(queue.get(), 10)
+    assert first["level"] == "error"
+    assert "disk is full" in first["message"]
+    notices.store_recovered()
+    assert (await asyncio.wait_for(queue.get(), 10))["level"] == "info"
