@@ -16,7 +16,7 @@ from notebook_exec.core.model import (
     KernelMessage,
     KernelStartError,
 )
-from notebook_exec.core.wire import Kind, Record
+from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.managers import KernelManager
@@ -104,24 +104,25 @@ class NannyLink:
         if self._wire is not None:
             metadata = {"cellId": cell_id} if cell_id else {}
             frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
-            self._request("shell", frames)
+            self._request("shell", execution_id, frames)
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         """See ``Link.answer_input``."""
         if self._wire is not None:
             asked_by, header = self._input_request
+            msg_id = uuid.uuid4().hex
             frames = self._wire.build(
                 "input_reply",
-                uuid.uuid4().hex,
+                msg_id,
                 {"status": "ok", "value": value},
                 parent_header=header if asked_by == execution_id else b"{}",
             )
-            self._request("stdin", frames)
+            self._request("stdin", msg_id, frames)
 
     def ack(self, position: int) -> None:
         """All messages up to ``position`` are stored, and need not be kept for this server."""
         if self._port is not None:
-            self._port.send(Kind.ACK, {"position": position})
+            self._port.ack(position)
 
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""
@@ -247,9 +248,9 @@ class NannyLink:
 
     # --- messages ----------------------------------------------------------------------------
 
-    def _request(self, channel: str, frames: list[bytes]) -> None:
+    def _request(self, channel: str, msg_id: str, frames: list[bytes]) -> None:
         if self._port is not None:
-            self._port.send(Kind.REQUEST, {"channel": channel}, frames)
+            self._port.request(channel, msg_id, frames)
 
     def _on_records(self, records: list[Record]) -> None:
         messages: list[KernelMessage] = []

@@ -46,6 +46,9 @@ class NannyPort:
         self._loop = asyncio.get_running_loop()
         self._client = NannyClient(address)
         self._attach_number = 0
+        self._is_attached = False
+        self._requests: dict[str, tuple[dict[str, Any], Sequence[bytes]]] = {}  # not confirmed
+        self._request_numbers: dict[int, str] = {}
         self._taken_bytes = 0
         self._was_connected = False
         self._closed = False
@@ -58,11 +61,18 @@ class NannyPort:
         # The descriptors tell only what changes: what came before they were watched is read now.
         self._on_monitor()
 
-    def send(self, kind: Kind, fields: dict[str, Any], parts: Sequence[bytes] = ()) -> None:
-        """Send at once, or as soon as there is a connection."""
-        if not self._closed:
-            self._client.send(kind, fields, parts)
+    def request(self, channel: str, request_id: str, frames: Sequence[bytes]) -> None:
+        """Hand the nanny a Jupyter message, once, through however many connections it takes."""
+        self._requests[request_id] = ({"channel": channel, "id": request_id}, frames)
+        if self._is_attached and not self._closed:
+            self._send_request(request_id)
             self._wake()  # sending can use up the descriptor's notice that something came
+
+    def ack(self, position: int) -> None:
+        """All up to ``position`` is stored."""
+        if self._is_attached and not self._closed:
+            self._client.send(Kind.ACK, {"position": position})
+            self._wake()
 
     def close(self) -> None:
         """Stop reading; what was not delivered can be had again. May be repeated."""
@@ -90,6 +100,7 @@ class NannyPort:
                 break
             if parse_monitor_message(frames)["event"] == zmq.Event.HANDSHAKE_SUCCEEDED:
                 if self._was_connected:
+                    self._is_attached = False
                     self._client.hello()
                 self._was_connected = True
         self._wake()
@@ -98,6 +109,17 @@ class NannyPort:
         self._taken_bytes = 0
         fields = {"position": self.position, "credit": _WINDOW_BYTES}
         self._attach_number = self._client.send(Kind.ATTACH, fields)
+
+    def _attached(self, fields: dict[str, Any]) -> None:
+        self._is_attached = True
+        self._request_numbers.clear()
+        for request_id in self._requests:
+            self._send_request(request_id)
+        self._on_attached(fields)
+
+    def _send_request(self, request_id: str) -> None:
+        fields, frames = self._requests[request_id]
+        self._request_numbers[self._client.send(Kind.REQUEST, fields, frames)] = request_id
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -130,8 +152,12 @@ class NannyPort:
             self._take(frame)
         elif frame.kind is Kind.WELCOME:
             self._attach()
-        elif frame.fields.get("re") == self._attach_number and frame.kind is Kind.DONE:
-            self._on_attached(frame.fields)
+        elif frame.kind is Kind.DONE:
+            number = frame.fields.get("re", 0)
+            if number == self._attach_number:
+                self._attached(frame.fields)
+            elif (request_id := self._request_numbers.pop(number, None)) is not None:
+                del self._requests[request_id]
         elif frame.kind is Kind.ERROR:
             log.warning("the nanny refuses: %s", frame.fields.get("message"))
             if frame.fields.get("code") == "position":

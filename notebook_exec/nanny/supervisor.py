@@ -24,6 +24,7 @@ from notebook_exec.nanny.reactor import Reactor
 _LAST_WORDS_S = 1.0
 _SAMPLE_S = 2.0
 _LOG_CHUNK_BYTES = 64 * 1024
+_REQUESTS_REMEMBERED = 1000
 
 
 class Supervisor:
@@ -58,6 +59,7 @@ class Supervisor:
         self._output = -1  # where the process's stdout and stderr come out
         self._log_begin = 0  # of this process
         self._last_exit: dict[str, Any] | None = None
+        self._requests: dict[str, None] = {}  # the last ones, in their order
         self._is_journalling = False
         self._keeps_spool = False
         self._wire_up()
@@ -129,8 +131,15 @@ class Supervisor:
         self._process.signal(int(frame.fields["signum"]))
         return Answer()
 
-    def _on_request(self, frame: Frame) -> None:
-        self._proxy.request(str(frame.fields["channel"]), list(frame.parts))
+    def _on_request(self, frame: Frame) -> Answer:
+        """A server whose connection broke sends again what was not confirmed."""
+        request_id = str(frame.fields["id"])
+        if request_id not in self._requests:
+            self._requests[request_id] = None
+            if len(self._requests) > _REQUESTS_REMEMBERED:
+                del self._requests[next(iter(self._requests))]
+            self._proxy.request(str(frame.fields["channel"]), list(frame.parts))
+        return Answer()
 
     def _on_exit_command(self, frame: Frame) -> Answer:
         ended = self._process.end()

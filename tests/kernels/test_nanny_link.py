@@ -23,6 +23,7 @@ from traitlets.config import Config
 
 from notebook_exec.core.model import ExecutionId, KernelId
 from notebook_exec.core.wire import Kind, Record
+from notebook_exec.kernels.messages import Wire
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_link import NannyLink
 from notebook_exec.kernels.nanny_port import NannyPort
@@ -241,13 +242,19 @@ async def test_r2_a_connection_that_breaks_costs_nothing(bench: Bench, open_link
         on_attached=lambda fields: None,
         on_refused=lambda error: None,
     )
+    builder = Wire(address.key, "hmac-sha256", session="ours")
     run(link, "e1", "print 0 4000 0.0001")
     for wanted in range(500, 4000, 700):
         while len(seen) < wanted:
             told.clear()
             await asyncio.wait_for(told.wait(), 30)
         proxy.cut()
+        frames = builder.build("execute_request", f"e{wanted}", {"code": "print 0 1 0"})
+        port.request("shell", f"e{wanted}", frames)
     await recorder.done("e1")
+    for wanted in range(500, 4000, 700):
+        await recorder.until(lambda wanted=wanted: recorder.is_idle(f"e{wanted}"))
+        assert recorder.text(f"e{wanted}") == "0\n"
     while not seen or seen[-1].position < positions(recorder)[-1]:
         told.clear()
         await asyncio.wait_for(told.wait(), 30)
@@ -262,7 +269,7 @@ async def test_r2_a_connection_that_breaks_costs_nothing(bench: Bench, open_link
 async def test_a_replay_is_taken_in_slices(bench: Bench, open_link: Open) -> None:
     """L1: 20,000 messages at once do not hold the event loop for long."""
     kernel_id = await bench.start()
-    link, recorder = await open_link(kernel_id)
+    link, _ = await open_link(kernel_id)
     await link.close()
     filler, heard = await open_link(kernel_id, session="other")
     run(filler, "e1", "print 0 20000 0")
