@@ -312,9 +312,11 @@ class Engine:
 
     async def _accept(self, submission: Submission, live: LiveDocument | None) -> Accepted:
         notebook = None if live is None else _notebook(live)
-        admit(submission, notebook)  # refuse what does not fit before a kernel is started
-        kernel_id, is_new = await self._kernel_for(submission, live)
-        runs = admit(submission, notebook)  # as it is now: the wait for the kernel is over
+        runs = admit(submission, notebook)  # refuse what does not fit before a kernel is started
+        kernel_id, is_new = self._kernel_named(submission), False
+        if kernel_id is None:
+            kernel_id, is_new = await self._kernel_for(submission, live)
+            runs = admit(submission, notebook)  # as it is now: the wait for the kernel is over
         runner = self._runner_for(kernel_id, max(1, len(runs)))
         if submission.insert is not None:
             assert notebook is not None
@@ -335,15 +337,16 @@ class Engine:
         views = [self._view(e) for e in request.executions]
         return Accepted(request.id, views, False)
 
+    def _kernel_named(self, submission: Submission) -> KernelId | None:
+        kernel_id = submission.kernel_id
+        if kernel_id is None or kernel_id in self._runners or self._host.has(kernel_id):
+            return kernel_id
+        raise NotFound(f"There is no kernel {kernel_id!r}.", field="kernel.id")
+
     async def _kernel_for(
         self, submission: Submission, live: LiveDocument | None
     ) -> tuple[KernelId, bool]:
-        """Which kernel is meant, and whether it has yet to be started."""
-        if submission.kernel_id is not None:
-            known = submission.kernel_id in self._runners
-            if not known and not self._host.has(submission.kernel_id):
-                raise NotFound(f"There is no kernel {submission.kernel_id!r}.", field="kernel.id")
-            return submission.kernel_id, False
+        """The kernel of the notebook, and whether it has yet to be started."""
         if submission.kernel_name is not None:
             self._host.check_name(submission.kernel_name)
         if live is None:

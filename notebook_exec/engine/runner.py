@@ -97,7 +97,7 @@ class KernelRunner(LinkListener):
         self.outputs = KernelOutputs(limit_bytes=settings.max_output_bytes)
         self._cells: dict[ExecutionId, _Cell] = {}
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
-        self._touched: set[DocumentId] = set()
+        self._touched: dict[DocumentId, bool] = {}  # and whether it is to be written soon
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -234,7 +234,7 @@ class KernelRunner(LinkListener):
         for effect in effects:
             match effect:
                 case s.Changed():
-                    self._changed(effect.execution)
+                    self._changed(effect)
                 case s.ClearCell():
                     self._clear(effect.execution_id)
                 case s.SendExecute():
@@ -248,7 +248,8 @@ class KernelRunner(LinkListener):
                 case s.ShowText():
                     self.outputs.show_text(effect.execution_id, effect.name, effect.text)
 
-    def _changed(self, execution: Execution) -> None:
+    def _changed(self, effect: s.Changed) -> None:
+        execution = effect.execution
         if execution.document_id is None or execution.cell_id is None:
             self._place.settle(execution)
             return
@@ -261,7 +262,11 @@ class KernelRunner(LinkListener):
             of_cell = {i: e for i, e in of_cell.items() if i == last or not e.state.is_final}
             self._by_cell[key] = of_cell
         shown = shown_of(of_cell.values())
-        self._writer(execution.document_id).change(execution, cell_state(shown), entry(shown))
+        # That the kernel is busy with it, gave it a count and replied shows no difference: a frame
+        # for each would keep the outputs waiting.
+        is_news = effect.before is not execution.state or execution.reason is not None
+        writer = self._writer(execution.document_id, soon=is_news)
+        writer.change(execution, cell_state(shown), entry(shown))
 
     def _clear(self, execution_id: ExecutionId) -> None:
         cell = self._cells.get(execution_id)
@@ -293,10 +298,10 @@ class KernelRunner(LinkListener):
         if cell is not None:
             self._writer(cell.document_id).next_input(cell.cell_id, effect.text, effect.replace)
 
-    def _writer(self, document_id: DocumentId) -> NotebookWriter:
+    def _writer(self, document_id: DocumentId, *, soon: bool = True) -> NotebookWriter:
         writer = self._place.writer(document_id)
         assert writer is not None, "a notebook is held while an execution of it is not over"
-        self._touched.add(document_id)
+        self._touched[document_id] = soon or self._touched.get(document_id, False)
         return writer
 
     def _after(self) -> None:
@@ -312,15 +317,15 @@ class KernelRunner(LinkListener):
                 self._place.reopen(cell.document_id, self._after)
                 continue
             writer.dirty(execution_id, cell.cell_id, self.outputs)
-            self._touched.add(cell.document_id)
+            self._touched[cell.document_id] = True
         if self._widgets_told is None and self.outputs.has_widget_news:
             loop = asyncio.get_running_loop()
             self._widgets_told = loop.call_later(WIDGET_INTERVAL_S, self._tell_widgets)
-        touched, self._touched = self._touched, set()
-        for document_id in touched:
+        touched, self._touched = self._touched, {}
+        for document_id, soon in touched.items():
             writer = self._place.writer(document_id)
             if writer is not None:
-                writer.touch()
+                writer.touch(soon=soon)
         self._plan_wake()
 
     def _tell_widgets(self) -> None:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 BURST = 5
 """How many frames may follow each other at once before ``interval_s`` holds: one cell's start,
 first output and end should not wait for each other."""
+QUIET_S = 0.25
+"""How long a change that shows nothing new waits for one that does."""
 
 
 class Notebook(Protocol):
@@ -69,6 +71,7 @@ class NotebookWriter:
         self._tokens = float(BURST)
         self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._waits_for_more = False  # the timer is not that of a frame that is due
 
     def writes(self, notebook: object) -> bool:
         """Whether it is this notebook that it writes: one that was loaded anew is another."""
@@ -115,18 +118,29 @@ class NotebookWriter:
         """Have a store operation committed with the next frame."""
         self._alongside.append(op)
 
-    def touch(self) -> None:
-        """Write what is gathered: at once if frames are rare, else when the next one is due."""
-        if self._timer is not None or not self._pending:
+    def touch(self, *, soon: bool = True) -> None:
+        """Write what is gathered: at once if frames are rare, else when the next one is due.
+
+        ``soon`` False: nobody sees a difference yet, so it may wait for what comes next.
+        """
+        if self._timer is not None:
+            if not soon or not self._waits_for_more:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if not self._pending:
             return
         now = self._loop.time()
         self._tokens = min(BURST, self._tokens + (now - self._last) / self._interval_s)
         self._last = now
-        if self._tokens >= 1:
+        if not soon:
+            self._timer = self._loop.call_later(QUIET_S, self._due)
+        elif self._tokens >= 1:
             self.flush()
         else:
             delay_s = (1 - self._tokens) * self._interval_s
             self._timer = self._loop.call_later(delay_s, self._due)
+        self._waits_for_more = not soon
 
     @property
     def _pending(self) -> bool:
@@ -134,7 +148,7 @@ class NotebookWriter:
 
     def _due(self) -> None:
         self._timer = None
-        self._tokens = 1.0
+        self._tokens = max(1.0, self._tokens)
         self._last = self._loop.time()
         self.flush()
 
