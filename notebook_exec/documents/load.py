@@ -14,6 +14,7 @@ from pycrdt import Doc, Map
 
 from notebook_exec.core.model import DocumentId, InvalidInput, Json
 from notebook_exec.documents.digests import digest_of
+from notebook_exec.documents.undo import release_undo_manager
 
 _NBFORMAT_MINOR = 5  # the first with cell ids
 
@@ -118,6 +119,7 @@ async def fill(type: str, content: Json, client_id: int, take: Callable[[bytes],
             ydocument.append_cell(cell)
     finally:
         doc.unobserve(subscription)
+        release_undo_manager(ydocument)
 
 
 def _fill_meta(doc: Doc[Any], content: dict[str, Any]) -> None:

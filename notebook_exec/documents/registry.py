@@ -25,6 +25,7 @@ from notebook_exec.documents.filesync import FileSync
 from notebook_exec.documents.load import client_id_of, fill, new_document, prepare, session_of
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.room import Journal, Room
+from notebook_exec.documents.undo import release_undo_manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +254,18 @@ class Documents:
         if path is None:
             raise NotFound(f"There is no file for {document_id!r}.", field="document_id")
         stored = await self._stored(document_id)
-        if stored is not None and stored.updates:
-            start = await self._from_store(document_id, path, stored)
-        else:
-            start = await self._from_file(document_id, path)
+        ydocument = new_document(split_id(document_id)[1])
+        try:
+            if stored is not None and stored.updates:
+                start = await self._from_store(document_id, ydocument, path, stored)
+            else:
+                start = await self._from_file(document_id, ydocument, path)
+        except BaseException:
+            release_undo_manager(ydocument)
+            raise
         room = Room(
             document_id,
-            start.ydocument,
+            ydocument,
             self._journal,
             max_message_bytes=self._settings.max_message_bytes,
             max_backlog_bytes=self._settings.max_backlog_bytes,
@@ -292,25 +298,24 @@ class Documents:
         self._live[document_id] = live
         return live
 
-    async def _from_store(self, document_id: DocumentId, path: str, stored: StoredState) -> _Start:
+    async def _from_store(
+        self, document_id: DocumentId, ydocument: YBaseDoc, path: str, stored: StoredState
+    ) -> _Start:
         await self._files.stat(path)  # no document without its file
-        type = split_id(document_id)[1]
-        ydocument = new_document(type)
         for update in stored.updates:
             ydocument.ydoc.apply_update(update)
             await asyncio.sleep(0)
         agreed = stored.agreement
         session = agreed.session if agreed is not None else session_of(document_id, "")
-        return _Start(ydocument, session, agreed, None)
+        return _Start(session, agreed, None)
 
-    async def _from_file(self, document_id: DocumentId, path: str) -> _Start:
+    async def _from_file(self, document_id: DocumentId, ydocument: YBaseDoc, path: str) -> _Start:
         format, type, _ = split_id(document_id)
         read = await self._files.get(path, format=format, type=type)
         content = await self._files.run(prepare, read.content, type, path)
         session = session_of(document_id, read.hash)
         updates: list[bytes] = []
         await fill(type, content, client_id_of(session), updates.append)
-        ydocument = new_document(type)
         committed = asyncio.get_running_loop().create_future()
         for index, update in enumerate(updates):
             ydocument.ydoc.apply_update(update)
@@ -320,7 +325,7 @@ class Documents:
             await asyncio.sleep(0)
         if updates:
             await committed  # what is shown is on disk before (R4)
-        return _Start(ydocument, session, None, read)
+        return _Start(session, None, read)
 
     def _end_stale_states(self, live: LiveDocument, notebook: LiveNotebook) -> None:
         """A server that died leaves cells that seem to run; only the engine knows better (R6)."""
@@ -347,7 +352,6 @@ def _is_over(entry: Json) -> bool:
 class _Start:
     """What a document begins with. ``read``: the file, if it was made of that just now."""
 
-    ydocument: YBaseDoc
     session: str
     agreed: FileAgreement | None
     read: FileContent | None

@@ -20,6 +20,7 @@ from . import protocol
 from .guard import authors_of
 from .protocol import BadMessage, Reader
 from .room_client import GOING_AWAY, Outgoing, RoomClient, Transport
+from .undo import release_undo_manager
 
 __all__ = ["Journal", "Room", "RoomClient", "Transport"]
 
@@ -146,6 +147,7 @@ class Room:
         if self._subscription is not None:
             self.doc.unobserve(self._subscription)
             self._subscription = None
+        release_undo_manager(self.ydocument)
 
     async def save(self) -> str:
         """Have the document saved, as pages ask for; how it went, in their words."""
