@@ -1,4 +1,4 @@
-"""What all tests need: no document is left to be freed by a worker thread, which may not do that."""
+"""What all tests need: no document is left to a worker thread, which may not free it."""
 
 from __future__ import annotations
 
