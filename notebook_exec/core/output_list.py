@@ -294,6 +294,9 @@ class OutputList:
             last.text.write(memory.get("cursor", ""))
         self._clear_next = bool(memory.get("clear_next"))
         notice = memory.get("notice")
-        if notice is not None and isinstance(entry := self._entries[notice], Rich):
+        entry = None
+        if notice is not None and notice < len(self._entries):  # else someone emptied the cell
+            entry = self._entries[notice]
+        if isinstance(entry, Rich):
             self._bounds.resume(entry, memory["omitted_bytes"])
         self._spill = Spill(started=bool(memory.get("spilling")))

@@ -36,6 +36,7 @@ from .scheduler_events import (
     Effect,
     Event,
     ExecuteInput,
+    Forwarded,
     InputAnswered,
     InputRequested,
     InterruptRequested,
@@ -65,6 +66,7 @@ __all__ = [
     "Effect",
     "Event",
     "ExecuteInput",
+    "Forwarded",
     "InputAnswered",
     "InputRequested",
     "InterruptRequested",
@@ -169,6 +171,8 @@ class Scheduler:
                 self._live.submit(event.request)
             case Resumed():
                 self._resume(event.executions)
+            case Forwarded():
+                self._catch_up(event.execution_id, now)
             case CancelRequested():
                 self._cancel(event, now)
             case InterruptRequested():
@@ -251,23 +255,45 @@ class Scheduler:
             if execution.state is not _QUEUED:
                 self._run = Run.of(execution)
 
+    def _catch_up(self, execution_id: ExecutionId, now: float) -> None:
+        """Go through what the server before went through until it sent this one."""
+        if execution_id not in self.executions or execution_id == self.running:
+            return
+        if self._run is not None:
+            self._settle(self._run, now)
+        for execution in list(self.executions.values()):
+            if execution.id == execution_id:
+                break
+            if not self._pass_over(execution, now):  # cancelled, what else
+                self._live.end(execution.id, _CANCELLED, Reason.CANCELLED, now)
+        if execution_id in self.executions:
+            self._start(self.executions[execution_id], now, send=False)
+
     def _advance(self, now: float) -> None:
         """Start what is next, if the kernel is free for it."""
         while self._run is None and self._ready and self._hold_until is None:
             execution = self._live.next_waiting()
             if execution is None:
                 return
-            if execution.skip:
-                self._live.end(execution.id, _FINISHED, Reason.SKIPPED, now)
-            elif not execution.source.strip():
-                self._live.end(execution.id, _FINISHED, Reason.BLANK, now, execution_count=None)
-                self._live.note(ClearCell(execution.id))
-            else:
+            if not self._pass_over(execution, now):
                 self._start(execution, now)
 
-    def _start(self, execution: Execution, now: float) -> None:
+    def _pass_over(self, execution: Execution, now: float) -> bool:
+        """End what has nothing to run (Q9); False if it has."""
+        if execution.skip:
+            self._live.end(execution.id, _FINISHED, Reason.SKIPPED, now)
+        elif not execution.source.strip():
+            self._live.end(execution.id, _FINISHED, Reason.BLANK, now, execution_count=None)
+            self._live.note(ClearCell(execution.id))
+        else:
+            return False
+        return True
+
+    def _start(self, execution: Execution, now: float, *, send: bool = True) -> None:
         started = self._live.update(execution.id, _RUNNING, started_at=now, execution_count=None)
-        self._live.note(ClearCell(execution.id), SendExecute(execution.id))
+        self._live.note(ClearCell(execution.id))
+        if send:
+            self._live.note(SendExecute(execution.id))
         self._run = Run.of(started)
         self._run.set_deadlines(started, self._graces, now)
 

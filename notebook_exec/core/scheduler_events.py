@@ -128,6 +128,13 @@ class ExecuteInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarded:
+    """The kernel has it: the server before sent it, and died before it could store that (R2)."""
+
+    execution_id: ExecutionId
+
+
+@dataclass(frozen=True, slots=True)
 class InputRequested:
     """It waits for input (P1)."""
 
@@ -165,7 +172,13 @@ KernelLifeEvent = (
     KernelReady | KernelStartFailed | KernelDied | KernelRestarting | KernelShutDown | TimePassed
 )
 UserEvent = (
-    Submitted | Resumed | CancelRequested | InterruptRequested | InterruptSent | InputAnswered
+    Submitted
+    | Resumed
+    | Forwarded
+    | CancelRequested
+    | InterruptRequested
+    | InterruptSent
+    | InputAnswered
 )
 Event = KernelMessageEvent | KernelLifeEvent | UserEvent
 

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from notebook_exec.core.model import DocumentId, Execution, Json, KernelId, RequestId
+from notebook_exec.core.model import (
+    DocumentId,
+    Execution,
+    ExecutionId,
+    Json,
+    KernelId,
+    RequestId,
+)
 from notebook_exec.store.codec import encode_json, encode_rest, encode_source
 
 _COMPRESSION = 1  # notebooks shrink well at any level, and the writer must not be held up
@@ -210,7 +217,10 @@ class PutKernel:
 
 @dataclass(frozen=True, slots=True)
 class SetPosition:
-    """What the kernel's journal holds up to ``position`` is in the documents."""
+    """What the kernel's journal holds up to ``position`` is stored, whatever it was about.
+
+    So it belongs into one transaction with all that came of these messages.
+    """
 
     kernel_id: KernelId
     position: int
@@ -224,27 +234,47 @@ class SetPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class SetDisplayIds:
-    """Where the displays of a kernel stand that can still be updated (O5)."""
+class SetWidgets:
+    """The Output widgets of a kernel, and what they hold (O12)."""
 
     kernel_id: KernelId
-    display_ids: Json
+    widgets: Json
 
     def apply(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            "INSERT INTO kernels (id, display_ids) VALUES (?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET display_ids = excluded.display_ids",
-            (self.kernel_id, encode_json(self.display_ids)),
+            "INSERT INTO kernels (id, widgets) VALUES (?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET widgets = excluded.widgets",
+            (self.kernel_id, encode_json(self.widgets)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PutMemory:
+    """What a run's outputs need beside themselves to go on; forgotten if it is empty."""
+
+    execution_id: ExecutionId
+    kernel_id: KernelId
+    memory: Mapping[str, Json]
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        if not self.memory:
+            connection.execute("DELETE FROM memories WHERE execution_id = ?", (self.execution_id,))
+            return
+        connection.execute(
+            "INSERT INTO memories (execution_id, kernel_id, memory) VALUES (?, ?, ?)"
+            " ON CONFLICT (execution_id) DO UPDATE SET memory = excluded.memory",
+            (self.execution_id, self.kernel_id, encode_json(dict(self.memory))),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DropKernel:
-    """Forget a kernel that is gone, with its position and display ids."""
+    """Forget a kernel that is gone, with all that was kept to go on with it."""
 
     kernel_id: KernelId
 
     def apply(self, connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM memories WHERE kernel_id = ?", (self.kernel_id,))
         connection.execute("DELETE FROM kernels WHERE id = ?", (self.kernel_id,))
 
 

@@ -14,6 +14,7 @@ from notebook_exec.core.model import (
     Execution,
     ExecutionId,
     ExecutionState,
+    Json,
     KernelId,
     RequestId,
 )
@@ -123,16 +124,26 @@ def get_request_by_key(
 
 def kernels(connection: sqlite3.Connection) -> list[StoredKernel]:
     """Every kernel that something is stored of."""
-    rows = connection.execute("SELECT id, record, position, display_ids FROM kernels ORDER BY id")
+    rows = connection.execute("SELECT id, record, position, widgets FROM kernels ORDER BY id")
     return [
         StoredKernel(
             id_,
             None if record is None else json.loads(record),
             position,
-            None if display_ids is None else json.loads(display_ids),
+            None if widgets is None else json.loads(widgets),
         )
-        for id_, record, position, display_ids in rows
+        for id_, record, position, widgets in rows
     ]
+
+
+def memories(
+    connection: sqlite3.Connection, kernel_id: KernelId
+) -> dict[ExecutionId, dict[str, Json]]:
+    """What is kept for the runs of a kernel by ``PutMemory``."""
+    rows = connection.execute(
+        "SELECT execution_id, memory FROM memories WHERE kernel_id = ?", (kernel_id,)
+    )
+    return {ExecutionId(id_): json.loads(memory) for id_, memory in rows}
 
 
 def get_meta(connection: sqlite3.Connection, key: str) -> str | None:

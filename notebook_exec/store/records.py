@@ -44,9 +44,10 @@ class StoredKernel:
     """What is known of a kernel; each part is None until it was stored.
 
     ``record``: what adoption needs. ``position``: up to where its journal is in the documents.
+    ``widgets``: its Output widgets.
     """
 
     kernel_id: KernelId
     record: Mapping[str, Json] | None
     position: int | None
-    display_ids: Json
+    widgets: Json

@@ -59,6 +59,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     ),
+    # What is needed to go on with kernels that outlived their server.
+    (
+        "DROP TABLE kernels",
+        """CREATE TABLE kernels (
+            id TEXT PRIMARY KEY,
+            record TEXT,
+            position INTEGER,
+            widgets TEXT
+        )""",
+        """CREATE TABLE memories (
+            execution_id TEXT PRIMARY KEY,
+            kernel_id TEXT NOT NULL,
+            memory TEXT NOT NULL
+        )""",
+        "CREATE INDEX memories_by_kernel ON memories (kernel_id)",
+    ),
 )
 """``MIGRATIONS[n]`` leads from version n to version n + 1. What was released is never edited."""
 

@@ -7,8 +7,10 @@ import functools
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ from notebook_exec.core.model import (
     Execution,
     ExecutionId,
     ExecutionState,
+    Json,
     KernelId,
     RequestId,
 )
@@ -86,6 +89,7 @@ class Store:
         self._loop = loop
         self._unwritten: deque[Batch] = deque()
         self._in_trouble = False
+        self._gathered: list[tuple[Sequence[Op], Then | None]] | None = None
         self._updates_bytes: dict[DocumentId, int] = {}
         self._closing: asyncio.Future[None] | None = None
         self._reader_thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
@@ -136,7 +140,26 @@ class Store:
             raise StoreError("The store is closed.")
         self._put(ops, then)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that is submitted meanwhile is written in one transaction, or not at all."""
+        if self._gathered is not None:
+            yield
+            return
+        self._gathered = gathered = list[tuple[Sequence[Op], Then | None]]()
+        try:
+            yield
+        finally:
+            self._gathered = None
+            ops = [op for some, _ in gathered for op in some]
+            answers = [then for _, then in gathered if then is not None]
+            if ops or answers:
+                self._put(ops, partial(self._tell_all, answers))
+
     def _put(self, ops: Sequence[Op], then: Then | None) -> None:
+        if self._gathered is not None:
+            self._gathered.append((ops, then))
+            return
         self._count(ops)
         batch = Batch(ops, then)
         self._unwritten.append(batch)
@@ -223,6 +246,10 @@ class Store:
                 {"message": "A callback of the store failed.", "exception": error}
             )
 
+    def _tell_all(self, answers: Sequence[Then], durable: bool) -> None:
+        for then in answers:
+            self._tell(then, durable)
+
     # --- reading ----------------------------------------------------------------------------
 
     async def load_document(self, document_id: DocumentId) -> StoredDocument | None:
@@ -275,6 +302,10 @@ class Store:
     async def kernels(self) -> list[StoredKernel]:
         """Every kernel that something is stored of."""
         return await self._read(queries.kernels)
+
+    async def memories(self, kernel_id: KernelId) -> dict[ExecutionId, dict[str, Json]]:
+        """What is kept for the runs of a kernel."""
+        return await self._read(queries.memories, kernel_id)
 
     async def get_meta(self, key: str) -> str | None:
         """The value that was set under ``key``; None if none was."""

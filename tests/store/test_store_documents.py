@@ -6,7 +6,7 @@ import sqlite3
 import zlib
 from pathlib import Path
 
-from notebook_exec.core.model import DocumentId, KernelId
+from notebook_exec.core.model import DocumentId, ExecutionId, KernelId
 from notebook_exec.store import (
     AgreeFile,
     AppendUpdate,
@@ -16,8 +16,9 @@ from notebook_exec.store import (
     FileAgreement,
     PutDocument,
     PutKernel,
-    SetDisplayIds,
+    PutMemory,
     SetPosition,
+    SetWidgets,
     Store,
     StoredDocument,
     StoredKernel,
@@ -127,17 +128,42 @@ async def test_a_dropped_document_is_gone(store: Store) -> None:
     assert await store.load_document(OTHER) is not None
 
 
-async def test_kernels_come_back_with_position_and_display_ids(store: Store) -> None:
-    """R2: What adoption needs is known after a restart."""
+async def test_kernels_come_back_with_all_that_is_needed_to_go_on(store: Store) -> None:
+    """R2: What adoption needs is known after a restart, and forgotten with the kernel."""
     record = {"name": "python3", "provisioner": {"pid": 7, "ports": [1, 2]}}
-    display_ids = {"id": [["e1", 0]]}
+    widgets = {"comm": {"msg_id": "e1", "outputs": [], "memory": {}}}
+    run, other = ExecutionId("e1"), ExecutionId("e2")
     store.submit([SetPosition(KERNEL, 3)])
     assert await store.kernels() == [StoredKernel(KERNEL, None, 3, None)]
-    store.submit([PutKernel(KERNEL, record), SetDisplayIds(KERNEL, display_ids)])
+    store.submit([PutKernel(KERNEL, record), SetWidgets(KERNEL, widgets)])
     store.submit([SetPosition(KERNEL, 2**53)])
-    assert await store.kernels() == [StoredKernel(KERNEL, record, 2**53, display_ids)]
+    assert await store.kernels() == [StoredKernel(KERNEL, record, 2**53, widgets)]
+    store.submit([PutMemory(run, KERNEL, {"cursor": "a"}), PutMemory(other, KERNEL, {"b": 1})])
+    store.submit([PutMemory(run, KERNEL, {"cursor": "b"}), PutMemory(other, KERNEL, {})])
+    assert await store.memories(KERNEL) == {run: {"cursor": "b"}}
     store.submit([DropKernel(KERNEL)])
     assert await store.kernels() == []
+    assert await store.memories(KERNEL) == {}
+
+
+async def test_what_is_submitted_together_is_one_transaction(store: Store) -> None:
+    """R2: Two documents that one kernel writes to are stored up to the same position."""
+    told: list[str] = []
+
+    with store.together():
+        store.submit([AppendUpdate(DOC, b"a")], lambda durable: told.append("a"))
+        with store.together():
+            store.submit([AppendUpdate(OTHER, b"b")], lambda durable: told.append("b"))
+        store.submit([_Wrong()], lambda durable: told.append("c"))
+    await store.flush()
+    assert told == ["a", "b", "c"]
+    assert await store.load_document(DOC) is None
+    assert await store.load_document(OTHER) is None
+
+
+class _Wrong:
+    def apply(self, connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO meta (key, value) VALUES ('key', NULL)")
 
 
 async def test_named_values(store: Store) -> None:
