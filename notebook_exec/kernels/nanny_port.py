@@ -152,12 +152,8 @@ class NannyPort:
             self._take(frame)
         elif frame.kind is Kind.WELCOME:
             self._attach()
-        elif frame.kind is Kind.DONE:
-            number = frame.fields.get("re", 0)
-            if number == self._attach_number:
-                self._attached(frame.fields)
-            elif (request_id := self._request_numbers.pop(number, None)) is not None:
-                del self._requests[request_id]
+        elif frame.kind is Kind.DONE and frame.fields.get("re") == self._attach_number:
+            self._attached(frame.fields)
         elif frame.kind is Kind.ERROR:
             log.warning("the nanny refuses: %s", frame.fields.get("message"))
             if frame.fields.get("code") == "position":
@@ -165,6 +161,8 @@ class NannyPort:
                 self._attach()
 
     def _take(self, frame: Frame) -> None:
+        if "heard" in frame.fields:
+            self._confirm(int(frame.fields["heard"]))
         chunk = frame.parts[0]
         records = [r for r in wire.unpack_records(chunk) if r.position > self.position]
         if records:
@@ -174,3 +172,8 @@ class NannyPort:
         if self._taken_bytes >= _WINDOW_BYTES // 8 and not self._closed:
             self._client.send(Kind.CREDIT, {"bytes": self._taken_bytes})
             self._taken_bytes = 0
+
+    def _confirm(self, heard: int) -> None:
+        """Requests that the nanny has need not be sent again."""
+        for number in [number for number in self._request_numbers if number <= heard]:
+            self._requests.pop(self._request_numbers.pop(number), None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import zmq
 
 from notebook_exec.nanny.config import CHANNELS
-from notebook_exec.nanny.jupyter import Message, Signer, split
+from notebook_exec.nanny.jupyter import DELIMITER, Message, Signer, split
 from notebook_exec.nanny.ports import HOST, HeldPorts
 from notebook_exec.nanny.reactor import Reactor
 
@@ -33,11 +33,13 @@ class Back:
         reactor: Reactor,
         signer: Signer,
         *,
-        on_iopub: Callable[[list[bytes]], None],
+        on_iopub: Callable[[list[bytes], int], None],
         on_message: Callable[[str, Message], None],
         on_ready: Callable[[bytes], None],
     ) -> None:
-        """``on_ready`` gets the content of the kernel_info_reply, empty if there is none."""
+        """``on_iopub`` gets a message's frames, and where among them the delimiter is.
+
+        ``on_ready`` gets the content of the kernel_info_reply, empty if there is none."""
         self._reactor = reactor
         self._signer = signer
         self._on_iopub = on_iopub
@@ -136,26 +138,27 @@ class Back:
     # --- reading ----------------------------------------------------------------------------
 
     def _read_iopub(self) -> None:
-        receive, hand_on, own = self._sockets["iopub"].recv_multipart, self._on_iopub, self._is_own
+        receive, hand_on, mark = (
+            self._sockets["iopub"].recv_multipart,
+            self._on_iopub,
+            self._signer.session_mark,
+        )
         for _ in range(_SLICE_MESSAGES):
             try:
                 frames = receive(zmq.NOBLOCK)
             except zmq.Again:
                 break
+            try:
+                start = frames.index(DELIMITER)
+                parent = frames[start + 3]
+                frames[start + 5]
+            except (ValueError, IndexError):
+                continue  # no message
             self._heard_iopub = True
-            if not own(frames):
-                hand_on(frames)
-        if self._heard_iopub and not self.is_ready:
-            self._look()
-
-    def _is_own(self, frames: list[bytes]) -> bool:
-        """Whether it answers the handshake, or only welcomes this subscriber."""
-        message = split(frames)
-        return (
-            message is None
-            or self._signer.session_mark in message.parent_frame
-            or (not self.is_ready and b'"iopub_welcome"' in message.header_frame)
-        )
+            is_welcome = not self.is_ready and b'"iopub_welcome"' in frames[start + 2]
+            if not is_welcome and mark not in parent:  # else it is for the handshake alone
+                hand_on(frames, start)
+        self._look()
 
     def _reader(self, channel: str) -> Callable[[], None]:
         return lambda: self._read(channel)

@@ -50,6 +50,8 @@ class Peer:
         self.cursor: Cursor | None = None  # None: not attached
         self.credit = 0
         self.acked = 0
+        self.heard = 0  # the number of the last message that came
+        self.confirmed = 0  # and what of it the server knows
         self.log_waits: list[wire.Frame] = []
 
 
@@ -136,6 +138,7 @@ class LinkServer:
                 frame = peer.seal.open(frames)
             except wire.WireError:
                 continue
+            peer.heard = frame.number
             self._handle(peer, frame)
 
     def _welcome(self, identity: bytes, frames: list[bytes]) -> None:
@@ -237,7 +240,9 @@ class LinkServer:
             if not chunk:
                 return
             peer.credit -= len(chunk)
-            self._send(peer, Kind.JOURNAL, None, [chunk])
+            fields = {"heard": peer.heard} if peer.heard > peer.confirmed else None
+            peer.confirmed = peer.heard
+            self._send(peer, Kind.JOURNAL, fields, [chunk])
             if peer.credit <= 0:
                 return
         self._reactor.call_later(0, lambda: None)  # there is more: another round at once

@@ -15,13 +15,18 @@ from notebook_exec.nanny.reactor import Reactor
 
 LINK_IDENTITY = b"\0notebook_exec link"
 _SLICE_MESSAGES = 100
+_LONGEST_STATUS = 64  # bytes of a status message's content
 
 
 class ProxyOwner(Protocol):
     """Who keeps the journal and the kernel's process."""
 
-    def record(self, channel: str, frames: list[bytes]) -> None:
-        """The server is to have this message."""
+    def record(self, channel: str, frames: list[bytes], *, is_urgent: bool) -> None:
+        """The server is to have this message, delimiter first.
+
+        ``is_urgent``: it tells of the execution's state. Of what is only output, a few
+        milliseconds may be gathered.
+        """
 
     def interrupt(self, session: str) -> bool:
         """A client asks for an interrupt; whether it was done by a signal."""
@@ -88,10 +93,12 @@ class Proxy:
 
     # --- from the kernel --------------------------------------------------------------------
 
-    def on_iopub(self, frames: list[bytes]) -> None:
-        """The hot path: nothing is parsed."""
+    def on_iopub(self, frames: list[bytes], start: int) -> None:
+        """The hot path: nothing is parsed. The delimiter is at ``start``."""
         self._front.publish(frames)
-        self._owner.record("iopub", frames)
+        content = frames[start + 5]
+        is_status = len(content) < _LONGEST_STATUS and b'"execution_state"' in content
+        self._owner.record("iopub", frames[start:], is_urgent=is_status)
 
     def on_message(self, channel: str, message: Message) -> None:
         """A reply, or a request for input: to who asked."""
@@ -186,7 +193,7 @@ class Proxy:
 
     def _to_client(self, channel: str, identities: list[bytes], frames: list[bytes]) -> None:
         if identities == [LINK_IDENTITY]:
-            self._owner.record(channel, frames)
+            self._owner.record(channel, frames, is_urgent=True)
         elif identities:
             self._front.send(channel, [*identities, *frames])
 

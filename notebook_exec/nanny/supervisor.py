@@ -24,6 +24,8 @@ from notebook_exec.nanny.reactor import Reactor
 _LAST_WORDS_S = 1.0
 _SAMPLE_S = 2.0
 _LOG_CHUNK_BYTES = 64 * 1024
+_STREAM_MESSAGES = 20
+_BREATH_S = 0.003
 _REQUESTS_REMEMBERED = 1000
 
 
@@ -61,6 +63,8 @@ class Supervisor:
         self._last_exit: dict[str, Any] | None = None
         self._requests: dict[str, None] = {}  # the last ones, in their order
         self._is_journalling = False
+        self._has_output = False  # in this round
+        self._outputs_in_a_row = 0
         self._keeps_spool = False
         self._wire_up()
 
@@ -88,12 +92,12 @@ class Supervisor:
 
     # --- ProxyOwner -------------------------------------------------------------------------
 
-    def record(self, channel: str, frames: list[bytes]) -> None:
-        """For the server, if there ever was one that wanted it; routing frames stay out."""
+    def record(self, channel: str, frames: list[bytes], *, is_urgent: bool) -> None:
+        """For the server, if there ever was one that wanted it."""
         if self._is_journalling:
-            if channel == "iopub":
-                frames = frames[frames.index(b"<IDS|MSG>") :]
             self._journal.append(channel, frames)
+        self._has_output = True
+        self._outputs_in_a_row = 0 if is_urgent else self._outputs_in_a_row + 1
 
     def interrupt(self, session: str) -> bool:
         """By a client, past the server: which is told."""
@@ -131,7 +135,7 @@ class Supervisor:
         self._process.signal(int(frame.fields["signum"]))
         return Answer()
 
-    def _on_request(self, frame: Frame) -> Answer:
+    def _on_request(self, frame: Frame) -> None:
         """A server whose connection broke sends again what was not confirmed."""
         request_id = str(frame.fields["id"])
         if request_id not in self._requests:
@@ -139,7 +143,6 @@ class Supervisor:
             if len(self._requests) > _REQUESTS_REMEMBERED:
                 del self._requests[next(iter(self._requests))]
             self._proxy.request(str(frame.fields["channel"]), list(frame.parts))
-        return Answer()
 
     def _on_exit_command(self, frame: Frame) -> Answer:
         ended = self._process.end()
@@ -268,6 +271,12 @@ class Supervisor:
     def _after_round(self) -> None:
         self._journal.flush()
         self.link.pump()
+        if self._has_output:
+            self._has_output = False
+            if self._outputs_in_a_row > _STREAM_MESSAGES:
+                # What comes meanwhile is handled at once, for a third of the work. Nobody sees
+                # it: the server writes into documents every 20 ms.
+                time.sleep(_BREATH_S)
 
     def _begin_journal(self) -> None:
         self._is_journalling = True
