@@ -50,7 +50,6 @@ $(STAMPS)/install: $(STAMPS)/python $(STAMPS)/front pyproject.toml install.json 
 	# A link instead of the copy, so that a build is seen at the next reload of the page.
 	rm -rf $(LABEXTENSION)
 	ln -s $(CURDIR)/notebook_exec/labextension $(LABEXTENSION)
-	cp install.json notebook_exec/labextension/
 	@mkdir -p $(@D) && touch $@
 
 run: setup

@@ -1,4 +1,4 @@
-// A page that comes to a busy kernel shows it as busy, though the kernel has no time to say so.
+// A kernel that runs a cell is shown as busy, also by a page that came too late to hear it say so.
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { Kernel } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
@@ -11,7 +11,11 @@ interface IConnectionInside {
   _updateStatus(status: Kernel.Status): void;
 }
 
-/** Where the kernel's status is not known yet and a cell runs, it is busy (SPEC U4). */
+/**
+ * Who connects to a busy kernel hears nothing of it, or `idle`: the answer of its control
+ * channel to a greeting. Here it is busy for as long as the document says that a cell runs
+ * (SPEC U4).
+ */
 export class KernelStatus implements IDisposable {
   constructor(context: ISessionContext, entries: Entries) {
     this._context = context;
@@ -35,17 +39,30 @@ export class KernelStatus implements IDisposable {
 
   private _refresh(): void {
     const kernel = this._context.session?.kernel;
-    if (kernel?.connectionStatus !== 'connected' || kernel.status !== 'unknown') {
+    if (kernel?.connectionStatus !== 'connected') {
       return;
     }
-    const inside = kernel as unknown as Partial<IConnectionInside>;
     const runs = [...this._entries.all().values()].some(({ state }) => isStarted(state));
-    if (runs && typeof inside._updateStatus === 'function') {
-      inside._updateStatus('busy');
+    if (runs && (kernel.status === 'unknown' || kernel.status === 'idle')) {
+      this._isOurs = true;
+      update(kernel, 'busy');
+    } else if (!runs && this._isOurs) {
+      this._isOurs = false;
+      if (kernel.status === 'busy') {
+        update(kernel, 'idle');
+      }
     }
   }
 
   private _isDisposed = false;
+  private _isOurs = false;
   private readonly _context: ISessionContext;
   private readonly _entries: Entries;
+}
+
+function update(kernel: Kernel.IKernelConnection, status: Kernel.Status): void {
+  const inside = kernel as unknown as Partial<IConnectionInside>;
+  if (typeof inside._updateStatus === 'function') {
+    inside._updateStatus(status);
+  }
 }

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const REPOSITORY = path.resolve(__dirname, '../..');
+/** Where `jupyter` is; another environment to try other versions of JupyterLab. */
+const BIN = process.env.JUPYTER_BIN || path.join(REPOSITORY, '.venv/bin');
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 
@@ -47,7 +49,7 @@ export class JupyterServer {
   async launch(): Promise<void> {
     const log = createWriteStream(this.log, { flags: 'a' });
     const child = spawn(
-      path.join(REPOSITORY, '.venv/bin/jupyter'),
+      path.join(BIN, 'jupyter'),
       [this.app, '--no-browser', ...(process.getuid?.() === 0 ? ['--allow-root'] : [])],
       {
         cwd: this.root,

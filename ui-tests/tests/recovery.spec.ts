@@ -11,7 +11,6 @@ test('R1: a reload in the middle of a run loses nothing and doubles nothing', as
   server
 }) => {
   const notebook = await open([`${THREE_LINES}\n${waitFor('r1a')}\nprint('after')`]);
-  await expect.poll(() => notebook.kernelStatus()).toBe('idle');
   await notebook.run(0);
   await expect(notebook.output(0)).toContainText('line 2');
 
@@ -25,6 +24,7 @@ test('R1: a reload in the middle of a run loses nothing and doubles nothing', as
   await expect(notebook.output(0)).toContainText('after');
   await expect(notebook.prompt(0)).toHaveText('[1]:');
   await expect(notebook.badge(0)).toHaveCount(0);
+  await expect.poll(() => notebook.kernelStatus()).toBe('idle');
   const [cell] = await notebook.document();
   expect(streamText(cell)).toBe('line 0\nline 1\nline 2\nafter\n');
   await notebook.expectNoDialog();
