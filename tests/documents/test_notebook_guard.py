@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jupyter_ydoc import YNotebook
 from pycrdt import Array, Map
 from room_harness import HeldJournal, Page, cell, room_of, settle
 
@@ -119,7 +120,7 @@ async def test_what_a_dead_server_said_is_taken_back() -> None:
     await dead.close()
     room = Room(
         dead.document_id,
-        dead.ydocument,
+        YNotebook(dead.doc),
         HeldJournal(),
         max_message_bytes=10**6,
         max_backlog_bytes=10**6,
