@@ -47,16 +47,16 @@ class NannyProvisioner(KernelProvisionerBase):
     )
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
         self._nanny: NannyProcess | None = None
         self._client: NannyClient | None = None
+        self._exit: dict[str, Any] | None = None
+        super().__init__(**kwargs)
         self._lease = Lease(1, uuid.uuid4().hex)
         self._is_adopted = False  # until the nanny knows us, its lease is another server's
         self._refusal: NannyRefused | None = None
         self._answers: dict[int, Frame] = {}
         self._has_process = False
         self._incarnation = 0
-        self._exit: dict[str, Any] | None = None
         self._cwd: str | None = None
         self.pid: int | None = None
 
@@ -181,18 +181,19 @@ class NannyProvisioner(KernelProvisionerBase):
         """The nanny goes with its kernel, and all that this started (K4); not at a restart."""
         if restart or self._nanny is None:
             return
-        nanny, self._nanny = self._nanny, None
-        if nanny.is_alive() and self._client is not None:
-            self._client.send(Kind.EXIT)
-            for _ in range(int(1 / _POLL_S)):  # the welcome may be outstanding
-                if self._client.is_welcome:
-                    break
-                self._drain()
-                await asyncio.sleep(_POLL_S)
+        nanny = self._nanny
+        self._has_process = False
+        if nanny.is_alive():
+            try:
+                await self.command(Kind.EXIT)
+            except NannyRefused as error:
+                if error.code in ("lease_lost", "stale_lease"):
+                    self.detach()  # another server's, which is not to lose it
+                    return
         await nanny.ended()
         self._disconnect()
+        self._nanny = None
         nanny.remove_spool()
-        self._has_process = False
 
     # --- KernelProvisionerBase: launch --------------------------------------------------------
 

@@ -95,7 +95,10 @@ class Journal:
         self._tail.clear()
         self._tail_bytes = 0
         if self._size > self._limit_bytes:
-            self._cut()
+            try:
+                self._cut()
+            except OSError as error:  # no room even for less: what is there stays
+                self.trouble = os.strerror(error.errno or 0)
 
     def read(self, cursor: Cursor, limit_bytes: int = CHUNK_BYTES) -> bytes:
         """Whole records after ``cursor``, which moves past them; empty at the end.

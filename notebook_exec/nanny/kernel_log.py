@@ -71,8 +71,9 @@ class KernelLog:
         return os.open(self._path, flags, 0o600)
 
     def _rotate(self) -> None:
-        os.close(self._fd)
         os.replace(self._path, self._older_path)
+        newer = self._open()
+        os.close(self._fd)
+        self._fd = newer
         self._older_begin = self._begin
         self._begin = self.end
-        self._fd = self._open()

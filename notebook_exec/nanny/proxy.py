@@ -98,6 +98,9 @@ class Proxy:
         self._front.publish(frames)
         content = frames[start + 5]
         is_status = len(content) < _LONGEST_STATUS and b'"execution_state"' in content
+        if is_status and b'"idle"' in content:
+            # Kernels do not reply to what they do not know, but they are idle after it.
+            self._open.pop(header(frames[start + 3]).msg_id, None)
         self._owner.record("iopub", frames[start:], is_urgent=is_status)
 
     def on_message(self, channel: str, message: Message) -> None:
@@ -186,7 +189,8 @@ class Proxy:
             return
         if channel != "stdin":
             asked = asked or header(message.header_frame)
-            self._open[asked.msg_id] = self._as_request(channel, message, asked)
+            if asked.msg_type.endswith("_request"):  # comm messages are never answered
+                self._open[asked.msg_id] = self._as_request(channel, message, asked)
         self._back.send(channel, [*message.identities, *message.frames])
 
     # --- to the clients ---------------------------------------------------------------------

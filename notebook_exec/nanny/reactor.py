@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections.abc import Callable
 from itertools import count
@@ -25,6 +26,7 @@ class Reactor:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._running = False
+        self._failures = 0
 
     def add_reader(self, source: Readable, callback: Callable[[], None]) -> None:
         """Call ``callback`` as long as ``source`` has something to read. May be repeated."""
@@ -50,15 +52,23 @@ class Reactor:
                 # An earlier callback of this round may have taken it out.
                 callback = self._readers.get(source)
                 if callback is not None and events:
-                    callback()
+                    self._call(callback)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
-                heapq.heappop(self._timers)[2]()
-            after_each()
+                self._call(heapq.heappop(self._timers)[2])
+            self._call(after_each)
 
     def stop(self) -> None:
         """Let ``run`` return after this round."""
         self._running = False
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # the border: an error in here is not to cost the kernel its life
+            self._failures += 1
+            if self._failures & (self._failures - 1) == 0:  # ever more seldom
+                sys.excepthook(*sys.exc_info())
 
     def _timeout_ms(self) -> int | None:
         if not self._timers:

@@ -43,7 +43,7 @@ class Segment:
         return chunk[:end]
 
     def shorten(self, folder: str) -> Segment:
-        """A segment without the output, or at the second time with nothing.
+        """A segment in place of this one, without the output, or at the second time with nothing.
 
         Replies and notices stay at first: without its reply an execution would never end,
         without output it is one with a gap.
@@ -57,9 +57,14 @@ class Segment:
                 kept.append((record.position, wire.pack_record(*record)))
         if lost:
             kept.append((lost[0], cut_notice(lost, "the journal is full")))
-        os.unlink(self._path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)  # the descriptor still reads it
         shorter = Segment(folder, self.first)
-        shorter.write(b"".join(record for _, record in sorted(kept)), self.last)
+        try:
+            shorter.write(b"".join(record for _, record in sorted(kept)), self.last)
+        except OSError:
+            shorter.drop()
+            raise
         shorter.cuts = self.cuts + 1
         self.close()
         return shorter
