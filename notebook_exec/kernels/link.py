@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from notebook_exec.core.model import DeathReport, ExecutionId, Json, KernelId, KernelMessage
+from notebook_exec.core.model import (
+    DeathReport,
+    ExecutionId,
+    Json,
+    KernelId,
+    KernelMessage,
+    Prompt,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a kernel waits to be told."""
+
+    execution_id: ExecutionId
+    prompt: Prompt
 
 
 class LinkListener(Protocol):
@@ -16,6 +32,13 @@ class LinkListener(Protocol):
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
         """What the kernel sent, in order on each channel."""
+
+    def on_caught_up(self, requests: Collection[str], question: Question | None) -> None:
+        """What was said since the position from which the link was resumed is delivered (R2).
+
+        Before ``on_ready``. ``requests``: ids of those that were sent by this link, or the one of
+        the server before, and are not answered; ``question`` likewise.
+        """
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel's process is gone (K1). ``restarting``: somebody restarts it by itself."""
@@ -67,6 +90,9 @@ class Link(Protocol):
 
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         """Send a comm_msg, as a front end does to change the state of a widget (O12)."""
+
+    def ack(self, position: int) -> None:
+        """Messages up to ``position`` are stored; nothing, where messages have none."""
 
     async def interrupt(self) -> None:
         """Interrupt the kernel as its kernelspec says. Raises ``Conflict`` if that cannot be."""

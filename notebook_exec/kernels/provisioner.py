@@ -19,11 +19,10 @@ from traitlets import Float, Int, Unicode
 
 from notebook_exec.core.model import DeathReport
 from notebook_exec.core.wire import Frame, Kind, Lease
-from notebook_exec.kernels.nanny_client import NannyAddress, NannyClient, NannyRefused
+from notebook_exec.kernels.nanny_client import NannyAddress, NannyRefused
+from notebook_exec.kernels.nanny_control import NannyControl
 from notebook_exec.kernels.nanny_process import NannyFailed, NannyProcess
 
-_ANSWER_LIMIT_S = 15.0
-_POLL_S = 0.002
 _KILLED = -int(getattr(signal, "SIGKILL", 9))
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
@@ -47,94 +46,60 @@ class NannyProvisioner(KernelProvisionerBase):
     )
 
     def __init__(self, **kwargs: Any) -> None:
-        self._nanny: NannyProcess | None = None
-        self._client: NannyClient | None = None
-        self._exit: dict[str, Any] | None = None
+        self._control: NannyControl | None = None
         super().__init__(**kwargs)
-        self._lease = Lease(1, uuid.uuid4().hex)
-        self._is_adopted = False  # until the nanny knows us, its lease is another server's
-        self._refusal: NannyRefused | None = None
-        self._answers: dict[int, Frame] = {}
         self._has_process = False
-        self._incarnation = 0
         self._cwd: str | None = None
-        self.pid: int | None = None
 
     def __del__(self) -> None:
-        # jupyter_server forgets a kernel that died for good without any clean-up.
-        client, nanny = self._client, self._nanny
-        if client is not None and nanny is not None and self._exit is not None:
-            client.send(Kind.EXIT)
-            nanny.remove_spool()
-        if client is not None:
-            client.close(linger_ms=200)
-        if nanny is not None:
-            nanny.let_go()
+        # jupyter_client forgets a kernel that died for good without any clean-up.
+        control = self._control
+        if control is not None:
+            if control.exit is not None:
+                control.order_exit()
+                control.process.remove_spool()
+            self.detach()
 
     # --- what else the server wants to know ---------------------------------------------------
 
     @property
+    def pid(self) -> int | None:
+        """The kernel's process, also after it ended."""
+        return self._control.pid or None if self._control is not None else None
+
+    @property
     def nanny_pid(self) -> int | None:
         """The nanny's process, or None."""
-        return self._nanny.pid if self._nanny is not None else None
+        return self._control.process.pid if self._control is not None else None
 
     @property
     def incarnation(self) -> int:
         """Which process of its nanny's the kernel is, from 1 on."""
-        return self._incarnation
+        return self._control.incarnation if self._control is not None else 0
 
     @property
     def is_nanny_alive(self) -> bool:
         """Whether the nanny's process runs."""
-        return self._nanny is not None and self._nanny.is_alive()
+        return self._control is not None and self._control.is_alive
 
     @property
     def death(self) -> DeathReport | None:
         """How the kernel's present process ended, None while it lives (K1)."""
-        if self._exit is not None:
-            return death_report(self._exit)
-        if self._has_process and not self.is_nanny_alive:
-            return DeathReport(log_tail="The process that watched over the kernel is gone.")
-        return None
+        return self._control.death if self._control is not None else None
 
     async def address(self) -> NannyAddress:
         """Where a link attaches, with this server's lease. Raises ``NannyRefused``."""
-        client = self._connected()
-        for _ in range(int(_ANSWER_LIMIT_S / _POLL_S)):
-            self._drain()
-            if self._refusal is not None:
-                raise self._refusal
-            if client.is_welcome:
-                return NannyAddress(client.url, self._key, client.lease)
-            if not self.is_nanny_alive:
-                break
-            await asyncio.sleep(_POLL_S)
-        raise NannyRefused("the nanny does not answer")
+        return await self._nanny().address()
 
     async def command(self, kind: Kind, **fields: Any) -> Frame:
         """What the nanny answers to a command. Raises ``NannyRefused``."""
-        await self.address()
-        assert self._client is not None
-        number = self._client.send(kind, fields)
-        deadline = time.monotonic() + _ANSWER_LIMIT_S
-        while number not in self._answers:
-            if not self.is_nanny_alive:
-                raise NannyRefused("the nanny is gone")
-            if time.monotonic() > deadline:
-                self._disconnect()  # the next one tries a new connection
-                raise NannyRefused("the nanny does not answer")
-            await asyncio.sleep(_POLL_S)
-            self._drain()
-        frame = self._answers.pop(number)
-        if frame.kind is Kind.ERROR:
-            raise NannyRefused(str(frame.fields["message"]), code=str(frame.fields["code"]))
-        return frame
+        return await self._nanny().command(kind, **fields)
 
     def detach(self) -> None:
         """Leave kernel and nanny to a server to come."""
-        self._disconnect()
-        if self._nanny is not None:
-            self._nanny.let_go()
+        if self._control is not None:
+            self._control.close()
+            self._control.process.let_go()
 
     # --- KernelProvisionerBase: life of the process -------------------------------------------
 
@@ -145,11 +110,11 @@ class NannyProvisioner(KernelProvisionerBase):
 
     async def poll(self) -> int | None:
         """See ``KernelProvisionerBase``. Waits for nothing: the nanny tells by itself."""
-        if not self._has_process:
+        if not self._has_process or self._control is None:
             return 0
-        self._drain()
-        if self._exit is not None:
-            code: int = self._exit["exit_code"] or -(self._exit["signum"] or 0)
+        self._control.drain()
+        if (ended := self._control.exit) is not None:
+            code: int = ended["exit_code"] or -(ended["signum"] or 0)
             return code
         return None if self.is_nanny_alive else _KILLED
 
@@ -179,21 +144,21 @@ class NannyProvisioner(KernelProvisionerBase):
 
     async def cleanup(self, restart: bool = False) -> None:
         """The nanny goes with its kernel, and all that this started (K4); not at a restart."""
-        if restart or self._nanny is None:
+        if restart or self._control is None:
             return
-        nanny = self._nanny
+        control = self._control
         self._has_process = False
-        if nanny.is_alive():
+        if control.is_alive:
             try:
-                await self.command(Kind.EXIT)
+                await control.command(Kind.EXIT)
             except NannyRefused as error:
                 if error.code in ("lease_lost", "stale_lease"):
                     self.detach()  # another server's, which is not to lose it
                     return
-        await nanny.ended()
-        self._disconnect()
-        self._nanny = None
-        nanny.remove_spool()
+        await control.process.ended()
+        control.close()
+        self._control = None
+        control.process.remove_spool()
 
     # --- KernelProvisionerBase: launch --------------------------------------------------------
 
@@ -223,19 +188,18 @@ class NannyProvisioner(KernelProvisionerBase):
         """
         if os.name != "posix":
             raise NannyFailed("kernels with a nanny need a POSIX system")
-        if self._nanny is None or not self.is_nanny_alive:
+        if not self.is_nanny_alive:
             await self._start_nanny()
         cwd = kwargs.get("cwd")
         self._cwd = str(cwd) if cwd else None
         env = dict(kwargs.get("env") or os.environ)
-        started = await self.command(
+        await self.command(
             Kind.START,
             argv=cmd,
             env=env,
             cwd=self._cwd,
             interrupt_mode=self.kernel_spec.interrupt_mode if self.kernel_spec else "signal",
         )
-        self._note_status(started.fields)
         self._has_process = True
         if self.parent is not None:
             self._write_connection_file(self.parent, env.get("JPY_SESSION_NAME", ""))
@@ -257,7 +221,8 @@ class NannyProvisioner(KernelProvisionerBase):
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in self.connection_info.items()
         }
-        info["nanny"] = self._nanny.to_store() if self._nanny is not None else None
+        control = self._control
+        info["nanny"] = control.process.to_store() if control is not None else None
         info["cwd"] = self._cwd
         return info
 
@@ -269,13 +234,12 @@ class NannyProvisioner(KernelProvisionerBase):
         self.connection_info = connection
         self._cwd = provisioner_info.get("cwd")
         stored = provisioner_info.get("nanny")
-        if stored is None:
-            return
-        self._nanny = NannyProcess.load(stored)
-        self._is_adopted = True
-        self._has_process = True
-        if self._nanny.is_alive():
-            self._connected()
+        if stored is not None:
+            lease = Lease(0, uuid.uuid4().hex)
+            process = NannyProcess.load(stored)
+            self._control = NannyControl(process, self._key, lease, takes_over=True)
+            self._control.drain()
+            self._has_process = True
 
     # --- the nanny ------------------------------------------------------------------------------
 
@@ -284,26 +248,30 @@ class NannyProvisioner(KernelProvisionerBase):
         key = self.connection_info["key"]
         return key if isinstance(key, bytes) else str(key).encode()
 
+    def _nanny(self) -> NannyControl:
+        if self._control is None:
+            raise NannyRefused("there is no nanny")
+        return self._control
+
     async def _start_nanny(self) -> None:
-        self._disconnect()
-        if self._nanny is not None:
-            self._nanny.remove_spool()
-        self._is_adopted = False
-        self._lease = Lease(self._lease.epoch, uuid.uuid4().hex)
+        if self._control is not None:
+            self._control.close()
+            self._control.process.remove_spool()
         root = Path(self.spool_dir or Path(jupyter_runtime_dir()) / "notebook_exec")
         spool = root / f"{self.kernel_id or 'kernel'}-{uuid.uuid4().hex[:8]}"
-        config = self._configuration()
+        lease = Lease(1, uuid.uuid4().hex)
+        config = self._configuration(lease)
         try:
-            nanny = await NannyProcess.start(spool, config)
+            process = await NannyProcess.start(spool, config)
         except NannyFailed:
             # The ports of a nanny that is gone may have gone to someone else.
             config["ports"] = dict.fromkeys(_CHANNELS, 0)
-            nanny = await NannyProcess.start(spool, config)
-        self._nanny = nanny
-        connection = {f"{name}_port": port for name, port in nanny.ports.items()}
-        self.connection_info = {**self._session_info(), **connection}
+            process = await NannyProcess.start(spool, config)
+        ports = {f"{name}_port": port for name, port in process.ports.items()}
+        self.connection_info = {**self._session_info(), **ports}
+        self._control = NannyControl(process, self._key, lease)
 
-    def _configuration(self) -> dict[str, Any]:
+    def _configuration(self, lease: Lease) -> dict[str, Any]:
         km = self.parent
         session = self._session_info()
         name = Path(km.connection_file).name if km is not None else "kernel.json"
@@ -317,8 +285,8 @@ class NannyProvisioner(KernelProvisionerBase):
             "ports": {c: int(session.get(f"{c}_port") or 0) for c in _CHANNELS},
             "connection_name": name,
             "kernel_name": km.kernel_name if km is not None else "",
-            "epoch": self._lease.epoch,
-            "holder": self._lease.holder,
+            "epoch": lease.epoch,
+            "holder": lease.holder,
             "orphan_timeout_s": self.orphan_timeout_s,
             "max_journal_bytes": self.max_journal_bytes,
             "max_log_bytes": self.max_log_bytes,
@@ -364,63 +332,3 @@ class NannyProvisioner(KernelProvisionerBase):
             for name, port in ports.items():
                 setattr(km, name, port)
         km.write_connection_file(jupyter_session=session_name)
-
-    # --- the link -------------------------------------------------------------------------------
-
-    def _connected(self) -> NannyClient:
-        if self._client is None:
-            if self._nanny is None:
-                raise NannyRefused("there is no nanny")
-            address = NannyAddress(self._nanny.link, self._key, self._lease)
-            self._client = NannyClient(address, takes_over=self._is_adopted)
-            self._client.connect()
-        return self._client
-
-    def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        self._answers.clear()
-        self._refusal = None
-
-    def _drain(self) -> None:
-        """Take what the nanny has told."""
-        if self._client is None:
-            if self.is_nanny_alive:
-                self._connected()
-            return
-        while (frame := self._receive(self._client)) is not None:
-            if frame.kind in (Kind.DONE, Kind.ERROR):
-                self._answers[int(frame.fields.get("re", 0))] = frame
-            elif frame.kind is Kind.WELCOME:
-                self._lease, self._is_adopted = self._client.lease, False
-                self._note_status(frame.fields)
-            elif frame.fields.get("event") == "exited" and self._is_present(frame.fields):
-                self._exit = frame.fields
-
-    def _receive(self, client: NannyClient) -> Frame | None:
-        try:
-            return client.receive()
-        except NannyRefused as error:
-            # The kernel is another server's now: nothing of it is to be restarted from here.
-            self._refusal = error
-            return None
-
-    def _is_present(self, notice: dict[str, Any]) -> bool:
-        """Whether a notice is of the kernel's present process."""
-        return int(notice["incarnation"]) == self._incarnation
-
-    def _note_status(self, fields: dict[str, Any]) -> None:
-        self._incarnation = int(fields["incarnation"])
-        self.pid = int(fields["pid"]) or self.pid
-        self._exit = fields.get("exit")
-
-
-def death_report(exited: dict[str, Any]) -> DeathReport:
-    """What an ``exited`` notice says (K1)."""
-    return DeathReport(
-        exit_code=exited["exit_code"],
-        signal=exited["signal"],
-        out_of_memory=bool(exited["out_of_memory"]),
-        log_tail=str(exited["log_tail"]),
-    )

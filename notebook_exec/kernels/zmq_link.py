@@ -102,6 +102,9 @@ class ZmqLink:
             content = {"comm_id": comm_id, "data": data}
             self._sockets.send("shell", self._wire.build("comm_msg", uuid.uuid4().hex, content))
 
+    def ack(self, position: int) -> None:
+        """See ``Link.ack``."""
+
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""
         if not self._owned and self._sockets is not None and self._wire is not None:
