@@ -63,6 +63,9 @@ class StubKernel:
         parent, content = parts[0], json.loads(parts[3])
         msg_type = json.loads(parent)["msg_type"]
         self.publish("status", {"execution_state": "busy"}, parent)
+        if msg_type.startswith("comm_"):  # never answered
+            self.publish("status", {"execution_state": "idle"}, parent)
+            return
         try:
             answer = self.answer(msg_type, content, parent)
         except KeyboardInterrupt:

@@ -283,6 +283,17 @@ async def test_kernel_info_while_busy(start: Start, tmp_path: Path) -> None:
         second.client.stop_channels()
 
 
+async def test_what_a_kernel_never_answers_does_not_keep_it_busy(start: Start) -> None:
+    """U4: after comm messages, and requests that it does not know, a kernel is idle."""
+    km = await start()
+    async with Client(km) as client:
+        for msg_type in ("comm_msg", "comm_request"):
+            message = client.client.session.msg(msg_type, {})
+            client.client.shell_channel.send(message)
+            await client.output(message["header"]["msg_id"])
+        assert (await nanny_of(km).command(Kind.STATUS)).fields["state"] == "idle"
+
+
 async def test_interrupt_request_from_any_client(start: Start, tmp_path: Path) -> None:
     """Q8: a client's interrupt_request becomes a signal where the kernelspec wants signals."""
     km = await start()
