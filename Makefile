@@ -45,6 +45,7 @@ $(STAMPS)/front: $(STAMPS)/node package.json tsconfig.json $(FRONT)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/install: $(STAMPS)/python $(STAMPS)/front pyproject.toml install.json $(wildcard jupyter-config/*/*)
+	rm -rf $(LABEXTENSION) # or pip would write through the link
 	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-build-isolation --no-deps -e .
 	# A link instead of the copy, so that a build is seen at the next reload of the page.
