@@ -76,6 +76,7 @@ class Engine:
         self._runners: dict[KernelId, KernelRunner] = {}
         self._writers: dict[DocumentId, NotebookWriter] = {}
         self._active: dict[DocumentId, set[ExecutionId]] = {}
+        self._cell_is_gone: set[ExecutionId] = set()
         self._keys = KeyedLocks()
         self._reopening: set[DocumentId] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -259,6 +260,13 @@ class Engine:
         """Store and publish an execution without a cell."""
         self._store.submit([PutExecution(execution)], lambda _durable: self._publish([execution]))
 
+    def keep_shown(self, execution_id: ExecutionId, key: tuple[DocumentId, CellId]) -> None:
+        """Keep what a cell shows as the outputs of a run that was another kernel's (A2)."""
+        live = self._documents.get(key[0])
+        outputs = None if live is None else _notebook(live).outputs(key[1])
+        if outputs is not None:
+            self.history.keep(execution_id, outputs)
+
     def spill(self, execution_id: ExecutionId, outputs: Sequence[Output]) -> None:
         """Log what a document does not hold (O15)."""
         self._logs.append(execution_id, outputs)
@@ -313,11 +321,15 @@ class Engine:
     async def _accept(self, submission: Submission, live: LiveDocument | None) -> Accepted:
         notebook = None if live is None else _notebook(live)
         runs = admit(submission, notebook)  # refuse what does not fit before a kernel is started
+        if not runs and submission.insert is None:  # "all" of no code cells
+            return Accepted(RequestId(str(uuid4())), [], False)
         kernel_id, is_new = self._kernel_named(submission), False
         if kernel_id is None:
             kernel_id, is_new = await self._kernel_for(submission, live)
             runs = admit(submission, notebook)  # as it is now: the wait for the kernel is over
         runner = self._runner_for(kernel_id, max(1, len(runs)))
+        if is_new and live is not None:
+            runner.starting_for = live.document_id  # before anyone else looks for a kernel
         if submission.insert is not None:
             assert notebook is not None
             runs = [_insert(notebook, submission)]
@@ -334,6 +346,7 @@ class Engine:
             name = submission.kernel_name or _notebook(live).kernel_name()
             runner.start(live.document_id, self._host.start(kernel_id, live.path, name))
         runner.submit(request)
+        self._host.hold_active(kernel_id)  # one that ended meanwhile may have let go of it (K12)
         views = [self._view(e) for e in request.executions]
         return Accepted(request.id, views, False)
 
@@ -354,7 +367,7 @@ class Engine:
         starting = self._starting(live.document_id)
         if starting is not None:
             return starting, False
-        kernel_id = await self._host.kernel_of(live.path)
+        kernel_id = await self._host.kernel_of(live.path) or self._starting(live.document_id)
         if kernel_id is not None:
             return kernel_id, False
         return KernelId(str(uuid4())), True
@@ -412,7 +425,9 @@ class Engine:
             if not execution.state.is_final:
                 continue
             runner = self._runners.get(execution.kernel_id)
-            if execution.cell_id is None and runner is not None:
+            has_no_cell = execution.cell_id is None or execution.id in self._cell_is_gone
+            self._cell_is_gone.discard(execution.id)
+            if has_no_cell and runner is not None:
                 self.history.keep(execution.id, runner.outputs.outputs(execution.id))
             if runner is None or not runner.executions():
                 self._host.release_active(execution.kernel_id)
@@ -460,6 +475,7 @@ class Engine:
             if (execution := self.ledger.get(execution_id)) is not None
             and execution.cell_id in cell_ids
         ]
+        self._cell_is_gone.update(execution.id for execution in gone)
         self._cancel(gone, None, Reason.CELL_DELETED)
 
     def _runner(self, kernel_id: KernelId) -> KernelRunner:

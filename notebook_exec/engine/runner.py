@@ -63,6 +63,10 @@ class Workplace(Protocol):
         """Log what a document does not hold (O15)."""
         ...
 
+    def keep_shown(self, execution_id: ExecutionId, key: CellKey) -> None:
+        """Keep what a cell shows as the outputs of a run that was another kernel's (A2)."""
+        ...
+
     def runner_ended(self, runner: KernelRunner) -> None:
         """The kernel of a runner is gone for good."""
         ...
@@ -273,8 +277,11 @@ class KernelRunner(LinkListener):
         if cell is None:
             self.outputs.begin(execution_id)
             return
-        before = self._place.ledger.started((cell.document_id, cell.cell_id), execution_id)
-        if before is not None:
+        key = (cell.document_id, cell.cell_id)
+        before = self._place.ledger.started(key, execution_id)
+        if before is not None and before not in self._cells:
+            self._place.keep_shown(before, key)
+        elif before is not None:
             outputs = self.outputs.outputs(before)
             self._place.history.keep(before, outputs)
             self._cells.pop(before, None)
@@ -308,6 +315,10 @@ class KernelRunner(LinkListener):
         """Hand on what was gathered, and come back when the scheduler wants the time."""
         for execution_id in list(self.outputs.dirty):
             cell = self._cells.get(execution_id)
+            if cell is not None and self._is_replaced(execution_id, cell):
+                del self._cells[execution_id]
+                self.outputs.forget(execution_id)
+                continue
             if cell is None:  # only the API reads the outputs of code without a cell
                 self.outputs.take(execution_id)
                 self._place.spill(execution_id, self.outputs.take_spill(execution_id))
@@ -327,6 +338,11 @@ class KernelRunner(LinkListener):
             if writer is not None:
                 writer.touch(soon=soon)
         self._plan_wake()
+
+    def _is_replaced(self, execution_id: ExecutionId, cell: _Cell) -> bool:
+        """Whether the cell has been run since by another kernel: then its outputs are not ours."""
+        last = self._place.ledger.last_run((cell.document_id, cell.cell_id))
+        return last is not None and last != execution_id
 
     def _tell_widgets(self) -> None:
         """Give Output widgets what they captured: all of it each time, so not too often (O12)."""

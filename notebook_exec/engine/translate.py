@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notebook_exec.core.model import ExecutionError, ExecutionId, Json, KernelMessage, Prompt
+from notebook_exec.core.sanitize import clean_text
 from notebook_exec.core.scheduler_events import (
     BecameIdle,
     Busy,
@@ -16,7 +17,8 @@ from notebook_exec.core.scheduler_events import (
 def to_event(message: KernelMessage) -> Event | None:
     """What a message means for the execution it belongs to; None if nothing.
 
-    Kernels are not trusted to keep to the protocol: fields of a wrong type count as missing (O14).
+    Kernels are not trusted to keep to the protocol: fields of a wrong type count as missing, and
+    what no encoding holds is replaced (O14).
     """
     execution_id = ExecutionId(message.parent_id)
     content = message.content
@@ -24,7 +26,7 @@ def to_event(message: KernelMessage) -> Event | None:
         if message.msg_type == "status":
             return _status(execution_id, message)
         if message.msg_type == "execute_input":
-            return ExecuteInput(execution_id, _count(content), message.date)
+            return ExecuteInput(execution_id, _count(content), clean_text(message.date))
     elif message.channel == "shell" and message.msg_type == "execute_reply":
         started = message.metadata.get("started")
         return Replied(
@@ -32,8 +34,8 @@ def to_event(message: KernelMessage) -> Event | None:
             status=_text(content.get("status"), "ok"),
             count=_count(content),
             error=error_of(content) if content.get("status") == "error" else None,
-            date=message.date,
-            started=started if isinstance(started, str) else None,
+            date=clean_text(message.date),
+            started=clean_text(started) if isinstance(started, str) else None,
         )
     elif message.channel == "stdin" and message.msg_type == "input_request":
         prompt = Prompt(_text(content.get("prompt"), ""), content.get("password") is True)
@@ -48,16 +50,16 @@ def error_of(content: dict[str, Json]) -> ExecutionError:
     return ExecutionError(
         ename=_text(content.get("ename"), "Error"),
         evalue=_text(content.get("evalue"), ""),
-        traceback=tuple(line for line in lines if isinstance(line, str)),
+        traceback=tuple(clean_text(line) for line in lines if isinstance(line, str)),
     )
 
 
 def _status(execution_id: ExecutionId, message: KernelMessage) -> Event | None:
     state = message.content.get("execution_state")
     if state == "busy":
-        return Busy(execution_id, message.date)
+        return Busy(execution_id, clean_text(message.date))
     if state == "idle":
-        return BecameIdle(execution_id, message.date)
+        return BecameIdle(execution_id, clean_text(message.date))
     return None
 
 
@@ -67,4 +69,4 @@ def _count(content: dict[str, Json]) -> int | None:
 
 
 def _text(value: Json, otherwise: str) -> str:
-    return value if isinstance(value, str) else otherwise
+    return clean_text(value) if isinstance(value, str) else otherwise
