@@ -98,10 +98,19 @@ class AgreeFile:
         connection.execute(
             "INSERT INTO documents"
             " (id, path, agreed_path, agreed_hash, agreed_content, agreed_modified_at)"
-            " VALUES (?1, ?2, ?2, ?3, ?4, ?5)"
-            " ON CONFLICT (id) DO UPDATE SET path = ?2, agreed_path = ?2, agreed_hash = ?3,"
-            " agreed_content = ?4, agreed_modified_at = ?5",
-            (self.document_id, self.path, self.content_hash, content, self.modified_at),
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET path = excluded.path,"
+            " agreed_path = excluded.agreed_path, agreed_hash = excluded.agreed_hash,"
+            " agreed_content = excluded.agreed_content,"
+            " agreed_modified_at = excluded.agreed_modified_at",
+            (
+                self.document_id,
+                self.path,
+                self.path,
+                self.content_hash,
+                content,
+                self.modified_at,
+            ),
         )
 
 
