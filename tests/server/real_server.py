@@ -163,8 +163,22 @@ class RealServer(Client):
         return executions
 
     def wait(self, execution: dict[str, Any]) -> dict[str, Any]:
-        """The execution when it is over or asks for input."""
-        answer = self.ask("GET", f"/api/executions/{execution['id']}?wait=60")
+        """The execution when it is over."""
+        return self._wait(execution, 25)
+
+    def until_prompt(self, execution: dict[str, Any]) -> dict[str, Any]:
+        """The execution when it asks for input.
+
+        Waits are short: one that begins after the prompt came is not ended by it.
+        """
+        for _ in range(60):
+            body = self._wait(execution, 1)
+            if "prompt" in body:
+                return body
+        raise AssertionError("it did not ask for input")
+
+    def _wait(self, execution: dict[str, Any], wait_s: float) -> dict[str, Any]:
+        answer = self.ask("GET", f"/api/executions/{execution['id']}?wait={wait_s}")
         assert answer.status == 200, answer.body
         body: dict[str, Any] = answer.json
         return body

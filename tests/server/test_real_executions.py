@@ -118,7 +118,7 @@ def test_p2_prompt_is_answered_over_http(real: RealServer) -> None:
     source = "import getpass\nlen(getpass.getpass('pw? '))"
     path = real.notebook("prompt.ipynb", source)
     (execution,) = real.submit(path)
-    waiting = real.wait(execution)
+    waiting = real.until_prompt(execution)
     assert waiting["prompt"] == {"prompt": "pw? ", "password": True}
     assert waiting["state"] == "waiting_input"
     answer_url = f"{URL}/{execution['id']}/input"
@@ -147,7 +147,7 @@ def test_q7_running_cell_is_cancelled(real: RealServer) -> None:
     """Q7: DELETE interrupts it; it ends cancelled, and the next runs."""
     path = real.notebook("cancel.ipynb", "input()\nimport time\ntime.sleep(60)", "1")
     (execution,) = real.submit(path, ["c0"])
-    assert real.wait(execution)["state"] == "waiting_input"  # so it is surely in its own code
+    assert real.until_prompt(execution)["state"] == "waiting_input"  # in its own code
     real.ask("POST", f"{URL}/{execution['id']}/input", {"value": ""})
     real.ask("DELETE", f"{URL}/{execution['id']}")
     ended = real.wait(execution)
@@ -216,7 +216,7 @@ def test_a3_nbmodel_on_a_real_kernel(real: RealServer) -> None:
     body = {"code": "input('n? ')", "metadata": {"document_id": document, "cell_id": "c0"}}
     answer = real.ask("POST", f"/api/kernels/{kernel}/execute", body)
     location = answer.headers["Location"]
-    real.wait({"id": answer.json["request_id"]})
+    real.until_prompt({"id": answer.json["request_id"]})
     prompted = real.ask("GET", location)
     assert (prompted.status, prompted.json["input_request"]["prompt"]) == (300, "n? ")
     assert real.ask("POST", prompted.headers["Location"], {"input": "x"}).status == 201
