@@ -70,11 +70,15 @@ export class CellStatus implements IDisposable {
       cells.map(cell => cell.model.id)
     );
     const shown = new Set<CodeCell>();
+    let isActive = false;
     for (const cell of cells) {
       const entry = entries.get(cell.model.id);
-      if (entry && !isFinal(entry.state) && cell.inputArea) {
-        this._show(cell, entry, before.get(cell.model.id) ?? 0);
-        shown.add(cell);
+      if (entry && !isFinal(entry.state)) {
+        isActive = true;
+        if (cell.inputArea) {
+          this._show(cell, entry, before.get(cell.model.id) ?? 0);
+          shown.add(cell);
+        } // else not drawn yet; it is by one of the next looks
       }
     }
     for (const [cell, badge] of this._badges) {
@@ -83,7 +87,7 @@ export class CellStatus implements IDisposable {
         this._badges.delete(cell);
       }
     }
-    if (shown.size > 0) {
+    if (isActive) {
       this._refreshAfter(TICK_MS);
     }
   }
