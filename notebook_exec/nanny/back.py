@@ -17,7 +17,7 @@ from notebook_exec.nanny.reactor import Reactor
 Socket = zmq.Socket[bytes]
 
 _REPLYING = ("shell", "stdin", "control")
-_SLICE_MESSAGES = 500
+_SLICE_MESSAGES = 200
 _RETRY_S = 0.05
 _SILENT_IOPUB_S = 5.0
 _QUIET_MS = 40

@@ -14,7 +14,7 @@ from notebook_exec.core import wire
 from notebook_exec.nanny.segment import Segment, cut_notice
 
 SEGMENT_BYTES = 4 * 2**20
-CHUNK_BYTES = 128 * 1024
+CHUNK_BYTES = 64 * 1024
 _ENDING_CHANNELS = ("shell", "control", "stdin", wire.NOTICE_CHANNEL)
 
 

@@ -6,12 +6,12 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_client import AsyncKernelClient, AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -20,7 +20,7 @@ from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_path
 from traitlets.config import Config
 
-from notebook_exec.core.model import DeathReport, KernelId, KernelMessage
+from notebook_exec.core.model import DeathReport, KernelId
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.nanny_link import NannyLink
@@ -58,27 +58,15 @@ class _WithoutLog:
     def __init__(self, listener: LinkListener) -> None:
         self._listener = listener
 
-    def on_ready(self) -> None:
-        self._listener.on_ready()
-
-    def on_messages(self, messages: Sequence[KernelMessage]) -> None:
-        self._listener.on_messages(messages)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         self._listener.on_died(replace(report, log_tail=""), restarting)
 
-    def on_restarting(self) -> None:
-        self._listener.on_restarting()
-
-    def on_interrupted(self) -> None:
-        self._listener.on_interrupted()
-
-    def on_shut_down(self) -> None:
-        self._listener.on_shut_down()
-
 
 def without_log(kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> NannyLink:
-    return NannyLink(kernel_id, actions, _WithoutLog(listener))
+    return NannyLink(kernel_id, actions, cast(LinkListener, _WithoutLog(listener)))
 
 
 STUB_ARGV = [sys.executable, str(Path(__file__).with_name("stub_kernel.py")), "{connection_file}"]

@@ -41,10 +41,12 @@ async def test_r2_the_server_is_killed(tmp_path: Path, kill_after: int) -> None:
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SERVER.parent), str(ROOT)])},
     )  # fmt: skip
-    await until((tmp_path / "stored.json").exists)
-    await until(lambda: len(stored_lines(tmp_path)[1]) >= kill_after)
-    os.killpg(server.pid, signal.SIGKILL)  # as a terminal or a service manager might
-    await server.wait()
+    try:
+        await until((tmp_path / "stored.json").exists)
+        await until(lambda: len(stored_lines(tmp_path)[1]) >= kill_after)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # the group: as a service manager might
+        await server.wait()
     position, lines = stored_lines(tmp_path)
     provisioner = NannyProvisioner()
     await provisioner.load_provisioner_info(json.loads((tmp_path / "stored.json").read_text()))
