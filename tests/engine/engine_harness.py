@@ -19,6 +19,7 @@ from notebook_exec.documents import protocol
 from notebook_exec.documents.files import Files
 from notebook_exec.documents.registry import Documents, DocumentSettings, Hooks, LiveDocument
 from notebook_exec.documents.room import Room
+from notebook_exec.documents.undo import release_undo_manager
 from notebook_exec.engine.api import Accepted, CellRequest, ExecutionView, Submission
 from notebook_exec.engine.engine import Engine
 from notebook_exec.engine.journal import StoreJournal, keep_agreement, load_state
@@ -170,7 +171,7 @@ class World:
             state_dir=self.base / "state",
             settings=engine,
         )
-        await recover(store, self.documents)
+        await recover(store, self.documents, self.engine.resume)
         self._is_up = True
 
     async def stop(self) -> None:
@@ -182,6 +183,22 @@ class World:
             await self.engine.close()
             await self.documents.close()
             await self.store.close()
+
+    async def kill(self) -> None:
+        """What is stored is all that is left; nothing more reaches store or files."""
+        self._is_up = False
+        for viewer in self.viewers:
+            viewer.disconnect()
+        self.store.submit = lambda ops, then=None: None  # type: ignore[method-assign]
+        for runner in self.engine._runners.values():
+            await runner.close()
+        for live in self.documents:
+            assert live.sync._task is not None
+            live.sync._task.cancel()
+            release_undo_manager(live.room.ydocument)
+        self.engine.ledger.close()
+        await self.engine._logs.close()
+        await self.store.close()
 
     async def close(self) -> None:
         await self.stop()

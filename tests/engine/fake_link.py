@@ -80,6 +80,9 @@ class FakeLink:
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         self.comms.append((comm_id, data))
 
+    def ack(self, position: int) -> None:
+        return None
+
     async def interrupt(self) -> None:
         self.interrupts += 1
         self._told.set()
@@ -211,7 +214,9 @@ class FakeHost:
             raise self.start_error
         self.add(kernel_id, path)
 
-    def connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
+    def connect(
+        self, kernel_id: KernelId, listener: LinkListener, position: int | None = None
+    ) -> Link:
         link = FakeLink(kernel_id, listener)
         link.is_ready_at_once = self.is_ready_at_once
         self.links[kernel_id] = link

@@ -79,8 +79,9 @@ async def test_q5_outputs_stay_until_the_cell_starts(world: World) -> None:
     for shown in viewer.shown:
         cell = shown["c1"]
         has_old = [o["text"] for o in cell["outputs"]] == ["old\n"]
-        is_before = shown["c1"]["state"] == "queued" or shown["c0"]["state"] == "finished" and (
-            cell["state"] == "finished" and cell["execution_count"] == 1
+        is_before = shown["c1"]["state"] == "queued" or (
+            shown["c0"]["state"] == "finished"
+            and (cell["state"] == "finished" and cell["execution_count"] == 1)
         )
         if has_old:
             assert cell["execution_count"] == 1
@@ -387,10 +388,12 @@ async def test_s2_a_forged_state_runs_nothing(world: World) -> None:
         viewer.notebook.ycells[1]["execution_state"] = "running"
         viewer.notebook.ycells[0]["execution_state"] = "idle"
     await viewer.until(
-        lambda: viewer.entry("c0") == entry
-        and viewer.entry("c1") is None
-        and viewer.cell("c0")["execution_state"] == "running"
-        and viewer.cell("c1")["execution_state"] == "idle"
+        lambda: (
+            viewer.entry("c0") == entry
+            and viewer.entry("c1") is None
+            and viewer.cell("c0")["execution_state"] == "running"
+            and viewer.cell("c1")["execution_state"] == "idle"
+        )
     )
     assert len(link.sent) == 1
     assert len(await world.engine.find()) == 1
