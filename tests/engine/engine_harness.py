@@ -159,7 +159,7 @@ class World:
             stored=partial(load_state, store),
             settings=documents,
             hooks=Hooks(
-                is_running=lambda document, cell: self.engine.is_running(document, cell),
+                is_running=lambda document, cell: self.engine.is_running(document, cell),  # noqa: PLW0108 - not there yet
                 store=keep_agreement,
             ),
         )

@@ -56,7 +56,7 @@ async def test_q10_ready_is_waited_for(world: World) -> None:
 
 @pytest.mark.parametrize("where", ["start", "open"])
 async def test_q10_a_kernel_that_does_not_start(world: World, where: str) -> None:
-    """Q10: reason and log tail are in the first cell, the rest is cancelled, the next try starts."""
+    """Q10: reason and log tail are in the first cell, the rest is cancelled; the next try works."""
     error = KernelStartError("No such file.", log_tail="the last line")
     world.write("a.ipynb", "0", "1")
     viewer = await world.view("a.ipynb")
@@ -90,7 +90,7 @@ async def test_q10_a_kernel_that_does_not_start(world: World, where: str) -> Non
 
 
 async def test_k1_q8_death_ends_queue_and_prompt(world: World) -> None:
-    """K1, P4: lost with what is known in the cell, queue cancelled, prompt gone, old late words too."""
+    """K1, P4: lost with what is known in the cell, queue cancelled, prompt gone."""
     world.write("a.ipynb", "0", "1")
     viewer = await world.view("a.ipynb")
     accepted = await world.submit("a.ipynb")
@@ -186,7 +186,7 @@ async def test_shutdown_ends_and_the_next_kernel_starts(world: World) -> None:
 
 @pytest.mark.parametrize("by_us", [True, False])
 async def test_q8_interrupt(world: World, by_us: bool) -> None:
-    """Q8: the running cell fails with KeyboardInterrupt, the queue of all notebooks is cancelled."""
+    """Q8: the running cell fails with KeyboardInterrupt, all that is queued is cancelled."""
     world.host.add("k", "a.ipynb", "b.ipynb")
     world.write("a.ipynb", "0", "1")
     world.write("b.ipynb", "0")
@@ -319,7 +319,7 @@ async def test_p4_what_ends_a_run_removes_its_prompt(world: World, how: str) -> 
 
 
 async def test_d2_a_document_that_runs_stays(world: World) -> None:
-    """D2: all clients leave, it stays while a run is queued or runs, and goes after; kernel lives."""
+    """D2: all clients leave, it stays while a run is not over, then goes; the kernel lives."""
     await world.start(documents=QUICK)
     world.write("a.ipynb", "0", "1")
     viewer = await world.view("a.ipynb")
@@ -342,7 +342,7 @@ async def test_d2_a_document_that_runs_stays(world: World) -> None:
 
 
 async def test_k12_a_kernel_with_work_is_held(world: World) -> None:
-    """K12: from acceptance to the end of the last run, also when one ends as the next is accepted."""
+    """K12: from acceptance to the last run's end, also when one ends as the next comes."""
     world.write("a.ipynb", "0", "1")
     accepted = await world.submit("a.ipynb", "c0")
     kernel = first(accepted).kernel_id

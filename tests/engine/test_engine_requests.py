@@ -1,4 +1,4 @@
-"""Requests: retried, refused as one, given up by their client; and what a new server says (A, R)."""
+"""Requests: retried, refused, given up by their client; and what a new server says (A, R)."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ async def test_r6_what_a_dead_server_left(world: World) -> None:
 
 
 async def test_r4_what_a_page_was_shown_is_stored(world: World) -> None:
-    """R4: a server that dies right after a page saw an output: the next one has it, state and all."""
+    """R4: a server dies right after a page saw an output: the next one has it."""
     await world.start(documents=QUICK)
     world.write("a.ipynb", "0")
     viewer = await world.view("a.ipynb")

@@ -58,7 +58,7 @@ async def test_q16_finished_shows_all_at_once(world: World) -> None:
 
 
 async def test_q5_outputs_stay_until_the_cell_starts(world: World) -> None:
-    """Q5: a queued cell keeps its outputs; at its start they and the count go in one transaction."""
+    """Q5: a queued cell keeps its outputs; at its start they and the count go together."""
     world.write("a.ipynb", "1", "2")
     viewer = await world.view("a.ipynb")
     first = await world.submit("a.ipynb", "c1")
@@ -110,7 +110,7 @@ async def test_q3_source_is_taken_at_acceptance(world: World) -> None:
 
 
 async def test_q3_another_source_than_expected_changes_nothing(world: World) -> None:
-    """Q3: 409 with the present hash; no execution, no kernel, no store entry, no change of the doc."""
+    """Q3: 409 with the present hash; no execution, no kernel, no change of the doc."""
     world.write("a.ipynb", "one", "two")
     viewer = await world.view("a.ipynb")
     live = await world.live("a.ipynb")
@@ -204,7 +204,7 @@ async def test_q7_cancel_one_queued_cell(world: World) -> None:
 
 
 async def test_q7_cancel_all_of_a_notebook(world: World) -> None:
-    """Q7: what runs is interrupted and ends cancelled with its outputs; another notebook goes on."""
+    """Q7: what runs is interrupted and ends cancelled; another notebook goes on."""
     kernel = world.host.add("k", "a.ipynb", "b.ipynb")
     world.write("a.ipynb", "0", "1")
     world.write("b.ipynb", "other")
@@ -264,7 +264,7 @@ async def test_q9_all_means_code_cells(world: World) -> None:
 
 
 async def test_q11_timing_is_kept_when_asked_for(world: World) -> None:
-    """Q11: metadata.execution has the five dates when asked for, is absent else, goes with its run."""
+    """Q11: metadata.execution has the five dates when asked for, and is absent else."""
     world.write("a.ipynb", "0", "1")
     viewer = await world.view("a.ipynb")
     accepted = await world.submit("a.ipynb", "c0", record_timing=True)

@@ -1,0 +1,191 @@
+"""The writer of frames: bursts, gathering, and outputs that someone else has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from test_ledger import execution
+
+from notebook_exec.core.model import (
+    CellId,
+    ClearOutputs,
+    Execution,
+    ExecutionId,
+    ExecutionState,
+    Frame,
+    FrameResult,
+    InsertOutputs,
+    KernelMessage,
+)
+from notebook_exec.core.outputs import KernelOutputs
+from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.writer import BURST, NotebookWriter
+from notebook_exec.store.ops import PutExecution
+
+CELL, RUN = CellId("c"), ExecutionId("e")
+
+
+class Paper:
+    """A notebook that keeps the frames, answers as told, and commits when told."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.alongside: list[Sequence[object]] = []
+        self.results: list[FrameResult] = []
+        self.commits: list[Callable[[bool], None]] = []
+        self.written = asyncio.Event()
+
+    def apply(
+        self,
+        frame: Frame,
+        alongside: Sequence[object] = (),
+        then: Callable[[bool], None] | None = None,
+    ) -> FrameResult:
+        self.frames.append(frame)
+        self.alongside.append(alongside)
+        if then is not None:
+            self.commits.append(then)
+        self.written.set()
+        return self.results.pop(0) if self.results else FrameResult()
+
+
+class Desk:
+    """A writer, what it writes on, and the outputs of one run."""
+
+    def __init__(self, folder: Path, interval_s: float = 3600) -> None:
+        self.paper = Paper()
+        self.logs = OutputLogs(folder, limit_bytes=10**6)
+        self.published: list[Execution] = []
+        self.writer = NotebookWriter(
+            self.paper, self.logs, interval_s=interval_s, publish=self.published.extend
+        )
+        self.outputs = KernelOutputs()
+        self.outputs.begin(RUN)
+
+    def print(self, text: str) -> None:
+        content = {"name": "stdout", "text": text}
+        self.outputs.handle(KernelMessage("iopub", "stream", RUN, content))
+        self.writer.dirty(RUN, CELL, self.outputs)
+        self.writer.touch()
+
+
+@pytest_asyncio.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    await made.logs.close()
+
+
+def inserted(frame: Frame) -> str:
+    edits: list[Any] = frame.cells[CELL].edits
+    return "".join(
+        output["text"]
+        for edit in edits
+        if isinstance(edit, InsertOutputs)
+        for output in edit.outputs
+    ) + "".join(getattr(edit, "insert", "") for edit in edits)
+
+
+async def test_frames_follow_at_once_until_a_burst_is_spent(desk: Desk) -> None:
+    """L1: a few frames are written at once, the rest is gathered into one."""
+    for number in range(100):
+        desk.print(f"{number}\n")
+    assert len(desk.paper.frames) == BURST
+    desk.writer.flush()
+    texts = "".join(map(inserted, desk.paper.frames))
+    assert texts == "".join(f"{number}\n" for number in range(100))
+    assert len(desk.paper.frames) == BURST + 1
+    desk.writer.flush()
+    assert len(desk.paper.frames) == BURST + 1  # nothing to write, nothing written
+
+
+async def test_what_waits_is_written_when_it_is_due(tmp_path: Path) -> None:
+    """L1: by the timer, without anybody asking again."""
+    desk = Desk(tmp_path, interval_s=0.01)
+    for number in range(BURST + 3):
+        desk.print(f"{number}\n")
+    assert len(desk.paper.frames) == BURST
+    desk.paper.written.clear()
+    await asyncio.wait_for(desk.paper.written.wait(), 20)
+    assert len(desk.paper.frames) == BURST + 1
+    await desk.logs.close()
+
+
+async def test_q16_states_go_with_the_outputs_before_them(desk: Desk) -> None:
+    """Q16, R4: one frame has both; it is published after the commit, the latest value only."""
+    for number in range(BURST):
+        desk.print(f"{number}\n")
+    desk.print("last\n")
+    running = execution(RUN, ExecutionState.RUNNING)
+    finished = replace(running, state=ExecutionState.FINISHED, execution_count=3)
+    desk.writer.change(running, "running", {"state": "running"})
+    desk.writer.change(finished, "idle", {"state": "finished"})
+    desk.writer.flush()
+    frame = desk.paper.frames[-1]
+    assert inserted(frame) == "last\n"
+    patch = frame.cells[CELL]
+    assert (patch.execution_state, patch.execution_count) == ("idle", 3)
+    assert frame.entries[CELL] == {"state": "finished"}
+    assert list(desk.paper.alongside[-1]) == [PutExecution(finished)]
+    assert desk.published == []
+    desk.paper.commits[-1](True)
+    assert desk.published == [finished]
+
+
+async def test_q5_a_start_drops_what_was_not_written(desk: Desk) -> None:
+    """Q5: outputs of the run before, which the start clears anyway, do not come after it."""
+    for number in range(BURST + 1):
+        desk.print(f"old {number}\n")
+    desk.writer.clear(CELL)
+    desk.writer.flush()
+    patch = desk.paper.frames[-1].cells[CELL]
+    assert patch.edits == [ClearOutputs()]
+    assert (patch.execution_count, patch.timing, patch.trusted) == (None, None, True)
+
+
+async def test_o4_cleared_by_someone(desk: Desk) -> None:
+    """O4: only what came since is written, in the same breath."""
+    desk.print("old\n")
+    desk.paper.results = [FrameResult(cleared=frozenset({CELL}))]
+    desk.print("new\n")
+    assert inserted(desk.paper.frames[-1]) == "new\n"
+    assert desk.paper.frames[-1].cells[CELL].expected_count in (None, 0)
+    desk.print("more\n")
+    assert inserted(desk.paper.frames[-1]) == "more\n"
+
+
+async def test_o10_changed_by_someone(desk: Desk) -> None:
+    """O10: the server's outputs are the truth, and are written whole."""
+    desk.print("old\n")
+    desk.paper.results = [FrameResult(foreign=frozenset({CELL}))]
+    desk.print("new\n")
+    patch = desk.paper.frames[-1].cells[CELL]
+    assert isinstance(patch.edits[0], ClearOutputs)
+    assert inserted(desk.paper.frames[-1]) == "old\nnew\n"
+
+
+async def test_o13_next_inputs(desk: Desk) -> None:
+    """O13: another source for this cell, or a cell after it."""
+    desk.writer.next_input(CELL, "edited", replace=True)
+    desk.writer.next_input(CELL, "below", replace=False)
+    desk.writer.flush()
+    frame = desk.paper.frames[-1]
+    assert frame.cells[CELL].source == "edited"
+    (insert,) = frame.inserts
+    assert (insert.after, insert.cell["source"], insert.cell["outputs"]) == (CELL, "below", [])
+
+
+async def test_what_shows_nothing_waits_for_what_does(desk: Desk) -> None:
+    """L1: a change that nobody sees is no frame of its own."""
+    running = execution(RUN, ExecutionState.RUNNING)
+    desk.writer.change(running, "running", {"state": "running"})
+    desk.writer.touch(soon=False)
+    assert desk.paper.frames == []
+    desk.print("seen\n")
+    assert len(desk.paper.frames) == 1
+    assert list(desk.paper.alongside[0]) == [PutExecution(running)]
