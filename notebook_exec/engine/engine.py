@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,12 @@ from notebook_exec.engine.hosts import KernelHost
 from notebook_exec.engine.keyed_locks import KeyedLocks
 from notebook_exec.engine.ledger import Ledger
 from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.resumption import last_runs, resumption
 from notebook_exec.engine.runner import KernelRunner
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.writer import NotebookWriter
 from notebook_exec.store.ops import PutExecution, PutRequest
+from notebook_exec.store.records import StoredKernel
 from notebook_exec.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -213,11 +215,69 @@ class Engine:
 
     # --- life ---------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """End all executions in an orderly way, and store it (R5). Safe to call twice."""
+    async def resume(
+        self, kernel: StoredKernel, unfinished: Sequence[Execution]
+    ) -> list[Execution]:
+        """Go on with a kernel that outlived the server before (R2).
+
+        Returns those that cannot go on, because their notebook cannot be opened.
+        """
+        kernel_id = kernel.kernel_id
+        last = await last_runs(self._store, kernel_id, unfinished)
+        memories = await self._store.memories(kernel_id)
+        self.ledger.publish(unfinished)
+        for execution in unfinished:  # before the notebook is opened, which asks what runs
+            if execution.document_id is not None:
+                self._hold(execution.document_id, execution.id)
+        documents = {document_id for document_id, _ in last}
+        documents |= {e.document_id for e in unfinished if e.document_id is not None}
+        notebooks = await self._notebooks(documents)
+        resumed, stuck = list[Execution](), list[Execution]()
+        for execution in unfinished:
+            is_open = execution.document_id is None or execution.document_id in notebooks
+            (resumed if is_open else stuck).append(execution)
+        for execution in stuck:
+            assert execution.document_id is not None
+            self._release(execution.document_id, execution.id)
+        for key, execution in last.items():
+            self.ledger.started(key, execution.id)
+        plan = resumption(kernel, resumed, last, memories, notebooks)
+        runner = KernelRunner(
+            kernel_id,
+            self,
+            lambda listener: self._host.connect(kernel_id, listener, plan.position),
+            self._settings,
+        )
+        self._runners[kernel_id] = runner
+        runner.resume(plan)
+        if resumed:
+            self._host.hold_active(kernel_id)
+        runner.connect()
+        return stuck
+
+    async def _notebooks(
+        self, document_ids: Iterable[DocumentId]
+    ) -> dict[DocumentId, LiveNotebook]:
+        """Those that can be opened."""
+        found = {}
+        for document_id in document_ids:
+            try:
+                found[document_id] = _notebook(await self._documents.open(document_id))
+            except NotebookExecError as error:
+                log.info("%s cannot be opened to go on with its runs: %s", document_id, error)
+        return found
+
+    async def close(self, keep: Collection[KernelId] = ()) -> None:
+        """End all executions in an orderly way, and store it (R5). Safe to call twice.
+
+        What runs on the kernels to ``keep`` is left as it is, for the next server.
+        """
         self._closing = True
         for runner in list(self._runners.values()):
-            runner.shut_down()
+            if runner.kernel_id in keep:
+                runner.leave()
+            else:
+                runner.shut_down()
         for writer in self._writers.values():
             writer.flush()
         for runner in list(self._runners.values()):
@@ -245,6 +305,7 @@ class Engine:
                 self._logs,
                 interval_s=self._settings.frame_interval_s,
                 publish=self._publish,
+                store=self._store,
             )
             self._writers[document_id] = writer
             live.notebook.on_cells_deleted = lambda ids: self._cells_deleted(document_id, ids)
@@ -259,6 +320,11 @@ class Engine:
     def settle(self, execution: Execution) -> None:
         """Store and publish an execution without a cell."""
         self._store.submit([PutExecution(execution)], lambda _durable: self._publish([execution]))
+
+    @property
+    def store(self) -> Store:
+        """Where all of it is stored."""
+        return self._store
 
     def keep_shown(self, execution_id: ExecutionId, key: tuple[DocumentId, CellId]) -> None:
         """Keep what a cell shows as the outputs of a run that was another kernel's (A2)."""

@@ -27,8 +27,10 @@ class KernelHost(Protocol):
         """Start a kernel with this id in a new session for ``path``. KernelStartError."""
         ...
 
-    def connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
-        """A link to a kernel, not yet open."""
+    def connect(
+        self, kernel_id: KernelId, listener: LinkListener, position: int | None = None
+    ) -> Link:
+        """A link to a kernel, not yet open. ``position``: it goes on after that message (R2)."""
         ...
 
     def hold_active(self, kernel_id: KernelId) -> None:

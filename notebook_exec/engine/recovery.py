@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from notebook_exec.core.model import (
@@ -14,6 +14,7 @@ from notebook_exec.core.model import (
     ExecutionState,
     Frame,
     InsertOutputs,
+    KernelId,
     NotebookExecError,
     Output,
     Reason,
@@ -21,7 +22,8 @@ from notebook_exec.core.model import (
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.registry import Documents
 from notebook_exec.engine.projection import entry
-from notebook_exec.store.ops import PutExecution
+from notebook_exec.store.ops import DropKernel, PutExecution
+from notebook_exec.store.records import StoredKernel
 from notebook_exec.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -36,15 +38,35 @@ SERVER_STOPPED = ExecutionError(
 )
 
 
-async def recover(store: Store, documents: Documents) -> None:
-    """Say of every execution that was left unfinished how it ended, in store and notebook.
+Resume = Callable[[StoredKernel, Sequence[Execution]], Awaitable[list[Execution]]]
+"""``Engine.resume``."""
 
-    Their kernels did not outlive the server: what ran is lost, what waited is cancelled.
+
+async def recover(
+    store: Store, documents: Documents, resume: Resume, adopted: Collection[KernelId] = ()
+) -> None:
+    """Go on with all that ran on the ``adopted`` kernels (R2), and end the rest.
+
+    Where the kernel did not outlive the server, what ran is lost, what waited is cancelled: store
+    and notebook are told.
     """
+    left = await store.unfinished_executions()
+    for kernel in await store.kernels():
+        if kernel.kernel_id not in adopted:
+            store.submit([DropKernel(kernel.kernel_id)])
+            continue
+        going_on = [e for e in left if e.kernel_id == kernel.kernel_id]
+        if kernel.position is not None or going_on:
+            stuck = await resume(kernel, going_on)
+            left = [e for e in left if e.kernel_id != kernel.kernel_id or e in stuck]
+    await _end_all(store, documents, left)
+
+
+async def _end_all(store: Store, documents: Documents, left: Sequence[Execution]) -> None:
     now = time.time()
     by_document: dict[DocumentId, list[Execution]] = {}
-    for left in await store.unfinished_executions():
-        ended = _end(left, now)
+    for execution in left:
+        ended = _end(execution, now)
         if ended.document_id is None:
             store.submit([PutExecution(ended)])
         else:

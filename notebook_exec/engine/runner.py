@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 from notebook_exec.core import scheduler_events as s
@@ -17,6 +18,7 @@ from notebook_exec.core.model import (
     DocumentId,
     Execution,
     ExecutionId,
+    Json,
     KernelId,
     KernelMessage,
     KernelStartError,
@@ -29,11 +31,13 @@ from notebook_exec.core.outputs import KernelOutputs, SetNextInput
 from notebook_exec.core.scheduler import Scheduler
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.ledger import CellKey, Ledger
+from notebook_exec.engine.progress import Progress, Store
 from notebook_exec.engine.projection import cell_state, entry, shown_of
+from notebook_exec.engine.resumption import Resumption
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.translate import to_event
 from notebook_exec.engine.writer import NotebookWriter
-from notebook_exec.kernels.link import Link, LinkListener
+from notebook_exec.kernels.link import Link, LinkListener, Question
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,11 @@ class Workplace(Protocol):
 
     def spill(self, execution_id: ExecutionId, outputs: Sequence[Output]) -> None:
         """Log what a document does not hold (O15)."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Where all of it is stored."""
         ...
 
     def keep_shown(self, execution_id: ExecutionId, key: CellKey) -> None:
@@ -101,12 +110,15 @@ class KernelRunner(LinkListener):
         self.outputs = KernelOutputs(limit_bytes=settings.max_output_bytes)
         self._cells: dict[ExecutionId, _Cell] = {}
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
+        self._progress = Progress(kernel_id, workplace.store, self)
+        self._unsent: ExecutionId | None = None  # what the server before could not send any more
         self._touched: dict[DocumentId, bool] = {}  # and whether it is to be written soon
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._widgets_told: asyncio.TimerHandle | None = None
         self._is_dead = False
+        self._is_catching_up = False
         self._closed = False
 
     # --- what others ask ----------------------------------------------------------------------
@@ -114,6 +126,22 @@ class KernelRunner(LinkListener):
     def connect(self) -> None:
         """Connect to the kernel, which runs or is being started by someone else."""
         self._spawn(self._open())
+
+    def resume(self, resumed: Resumption) -> None:
+        """Go on where the server before was killed; then ``connect`` (R2)."""
+        for run in resumed.runs:
+            execution, memory = run.execution, run.memory
+            self.outputs.resume(execution.id, run.outputs, memory)
+            if execution.document_id is not None and execution.cell_id is not None:
+                self._cells[execution.id] = _Cell(execution.document_id, execution.cell_id)
+        for execution in resumed.shown:
+            if execution.document_id is not None and execution.cell_id is not None:
+                key = (execution.document_id, execution.cell_id)
+                self._by_cell.setdefault(key, {})[execution.id] = execution
+        self.outputs.resume_widgets(resumed.widgets)
+        self._progress.resume(resumed.position, resumed.memories, resumed.widgets)
+        self._scheduler.handle(s.Resumed(resumed.unfinished), time.time())
+        self._is_catching_up = True
 
     def start(self, document_id: DocumentId, start: Awaitable[None]) -> None:
         """Connect to the kernel once ``start`` has started it for a notebook."""
@@ -168,6 +196,10 @@ class KernelRunner(LinkListener):
         """End all executions: the kernel is about to be shut down with the server (R5)."""
         self._feed(s.KernelShutDown())
 
+    def leave(self) -> None:
+        """Write all there is; what runs and is queued goes on with the next server (R5)."""
+        self._progress.flush()
+
     async def close(self) -> None:
         """Let go of the kernel, which goes on if it lives."""
         self._closed = True
@@ -181,16 +213,79 @@ class KernelRunner(LinkListener):
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._link is not None:
             await self._link.close()
+        self._progress.close()
+
+    # --- what its progress needs ---------------------------------------------------------------
+
+    def memory_of(self, execution_id: ExecutionId) -> Mapping[str, Json]:
+        """What must be stored beside the notebook, to go on with a run."""
+        memory = self.outputs.memory(execution_id)
+        if execution_id in self._cells or execution_id not in self._scheduler.executions:
+            return memory
+        return {"outputs": self.outputs.outputs(execution_id), "memory": memory}
+
+    def widgets_memory(self) -> Mapping[str, Json]:
+        """What must be stored to go on with the Output widgets."""
+        return self.outputs.widgets_memory()
+
+    def ack(self, position: int) -> None:
+        """All up to ``position`` is stored."""
+        if self._link is not None and not self._closed:
+            self._link.ack(position)
 
     # --- what the link says -------------------------------------------------------------------
 
     def on_ready(self) -> None:
         """The kernel answers."""
         self._is_dead = False
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None and unsent == self._scheduler.running:
+            self._send(unsent)
         self._feed(s.KernelReady())
+
+    def on_caught_up(self, requests: Collection[str], question: Question | None) -> None:
+        """What the kernel said while there was no server is taken in.
+
+        The nanny knows what the server before sent, but could not store any more.
+        """
+        self._is_catching_up = False
+        executions = self._scheduler.executions
+        for execution_id in [e for e in executions if e in requests]:
+            self._feed(s.Forwarded(execution_id))
+        running = self._scheduler.running
+        if running is None:
+            return
+        execution = executions[running]
+        if question is not None and question.execution_id == running:
+            if execution.prompt is None:
+                self._feed(s.InputRequested(running, question.prompt))
+        elif execution.prompt is not None:
+            self._feed(s.InputAnswered(running))
+        timing = execution.timing
+        if running not in requests and timing.busy is None and timing.reply is None:
+            self._unsent = running
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
         """The hot path: outputs gather, states move, one touch of each writer at the end."""
+        if self._is_catching_up:
+            self._recognise(messages)
+        else:
+            self._take(messages)
+        position = messages[-1].position if messages else None
+        if position is not None:
+            heard = {message.parent_id for message in messages}
+            self._progress.take(position, map(ExecutionId, heard))
+        self._after()
+
+    def _recognise(self, messages: Sequence[KernelMessage]) -> None:
+        """Messages of what is queued tell that it had been sent by the server before."""
+        for parent_id, group in groupby(messages, lambda message: message.parent_id):
+            execution_id = ExecutionId(parent_id)
+            if execution_id in self._scheduler.executions:
+                self._perform(self._scheduler.handle(s.Forwarded(execution_id), time.time()))
+            self._take(list(group))
+
+    def _take(self, messages: Sequence[KernelMessage]) -> None:
         now = time.time()
         executions = self._scheduler.executions
         running = self._scheduler.running
@@ -204,7 +299,6 @@ class KernelRunner(LinkListener):
                 event = to_event(message)
                 if event is not None:
                     self._perform(self._scheduler.handle(event, now))
-        self._after()
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
@@ -285,6 +379,7 @@ class KernelRunner(LinkListener):
             outputs = self.outputs.outputs(before)
             self._place.history.keep(before, outputs)
             self._cells.pop(before, None)
+            self._progress.note(before)
         self.outputs.begin(execution_id, replaces=before)
         self._writer(cell.document_id).clear(cell.cell_id)
 
@@ -314,6 +409,7 @@ class KernelRunner(LinkListener):
     def _after(self) -> None:
         """Hand on what was gathered, and come back when the scheduler wants the time."""
         for execution_id in list(self.outputs.dirty):
+            self._progress.note(execution_id)
             cell = self._cells.get(execution_id)
             if cell is not None and self._is_replaced(execution_id, cell):
                 del self._cells[execution_id]
@@ -336,6 +432,7 @@ class KernelRunner(LinkListener):
         for document_id, soon in touched.items():
             writer = self._place.writer(document_id)
             if writer is not None:
+                self._progress.follow(writer)
                 writer.touch(soon=soon)
         self._plan_wake()
 

@@ -20,6 +20,7 @@ from notebook_exec.core.model import (
 )
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.progress import Progress, Store, commit
 from notebook_exec.store.ops import PutExecution
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class NotebookWriter:
     """The one writer of a notebook's outputs, counts and states.
 
     ``interval_s``: frames follow each other at this distance when there is much to say.
-    ``publish`` gets the executions of a frame once it is committed.
+    ``publish`` gets the executions of a frame once it is committed. ``store``: where the
+    notebook's changes end up, for those that have to be one transaction with others.
     """
 
     def __init__(
@@ -58,7 +60,11 @@ class NotebookWriter:
         *,
         interval_s: float,
         publish: Callable[[Sequence[Execution]], None],
+        store: Store | None = None,
     ) -> None:
+        self._store = store
+        self.kernels: set[Progress] = set()
+        """Those of which something is gathered here, and whose position is stored with it."""
         self._notebook = notebook
         self._logs = logs
         self._interval_s = interval_s
@@ -152,8 +158,20 @@ class NotebookWriter:
         self._last = self._loop.time()
         self.flush()
 
+    def follows(self, kernel: Progress) -> None:
+        """What is gathered came of the messages of ``kernel`` up to its position (R2)."""
+        self.kernels.add(kernel)
+
     def flush(self) -> None:
-        """Write what is gathered now."""
+        """Write what is gathered now, and with it what belongs into the same transaction."""
+        if self.kernels and self._store is not None:
+            commit(self._store, (self,))
+        else:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is gathered here and nothing else: ``flush`` it."""
+        self.kernels.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from notebook_exec.core.model import Json, KernelMessage
+from notebook_exec.core.model import Json, KernelMessage, Prompt
 
 DELIMITER = b"<IDS|MSG>"
 PROTOCOL_VERSION = "5.3"
@@ -80,6 +80,15 @@ def _parse_json(frame: bytes, what: str) -> dict[str, Json]:
 
 def _string(value: Json) -> str:
     return value if isinstance(value, str) else ""
+
+
+def prompt_of(content: str) -> Prompt:
+    """What the content of an ``input_request`` asks."""
+    try:
+        fields = _parse_json(content.encode(), "content")
+    except ProtocolError:
+        fields = {}
+    return Prompt(_string(fields.get("prompt")), fields.get("password") is True)
 
 
 class Wire:

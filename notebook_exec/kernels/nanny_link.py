@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from notebook_exec.core import wire
@@ -12,15 +13,16 @@ from notebook_exec.core.model import (
     Conflict,
     DeathReport,
     ExecutionId,
+    Json,
     KernelId,
     KernelMessage,
     KernelStartError,
 )
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
-from notebook_exec.kernels.link import LinkListener
+from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
-from notebook_exec.kernels.messages import ProtocolError, Wire
+from notebook_exec.kernels.messages import ProtocolError, Wire, prompt_of
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
@@ -29,6 +31,7 @@ from notebook_exec.kernels.watch import KernelWatch
 log = logging.getLogger(__name__)
 
 _DRAIN_LIMIT_S = 1.0
+_REPLAY_LIMIT_S = 60.0
 _DRAIN_POLL_S = 0.005
 
 
@@ -41,10 +44,10 @@ class NannyLink:
         actions: KernelActions,
         listener: LinkListener,
         *,
-        position: int = 0,
+        position: int | None = None,
         session: str | None = None,
     ) -> None:
-        """``position``: the last that is stored; what came after it is delivered again.
+        """``position``: the last that a server before stored; what came after it is delivered.
 
         ``session`` is to be the same after a restart of the server, and nobody else's: replies
         and requests for input are those of its requests.
@@ -54,7 +57,8 @@ class NannyLink:
         self._actions = actions
         self._listener = listener
         self._watch = KernelWatch(kernel_id, actions, self)
-        self._position = position
+        self._position = position or 0
+        self._is_resumed = position is not None
         self._provisioner: NannyProvisioner | None = None
         self._manager_session = ""
         self._wire: Wire | None = None
@@ -64,7 +68,8 @@ class NannyLink:
         self._dropped = 0
         # Processes, by the nanny's count: which is up, ready, told as ready, ended.
         self._up = self._ready = self._told_ready = self._ended = 0
-        self._replay_until = 0
+        self._replay_until = -1  # not attached yet
+        self._owed: tuple[Collection[str], dict[str, Any] | None] = ((), None)
 
     @property
     def kernel_id(self) -> KernelId:
@@ -124,6 +129,13 @@ class NannyLink:
         if self._port is not None:
             self._port.ack(position)
 
+    def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
+        """See ``Link.send_comm``."""
+        if self._wire is not None:
+            msg_id = uuid.uuid4().hex
+            frames = self._wire.build("comm_msg", msg_id, {"comm_id": comm_id, "data": data})
+            self._request("shell", msg_id, frames)
+
     async def interrupt(self) -> None:
         """See ``Link.interrupt``."""
         try:
@@ -168,6 +180,11 @@ class NannyLink:
     async def drain(self) -> None:
         """Deliver what the process said last: all that stands before its end in the journal."""
         loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REPLAY_LIMIT_S
+        while self._is_resumed and loop.time() < deadline:  # all that there was in the meantime
+            if self._provisioner is None or not self._provisioner.is_nanny_alive:
+                break
+            await asyncio.sleep(_DRAIN_POLL_S)
         deadline = loop.time() + _DRAIN_LIMIT_S
         while self._port is not None and self._ended < self._up and loop.time() < deadline:
             if self._provisioner is not None and not self._provisioner.is_nanny_alive:
@@ -207,6 +224,7 @@ class NannyLink:
         self._disconnect()
         self._up = provisioner.incarnation
         self._ready = self._told_ready = self._ended = 0
+        self._replay_until = -1
         self._port = NannyPort(
             address,
             self._position,
@@ -231,6 +249,7 @@ class NannyLink:
         if fields["state"] in ("idle", "busy"):
             self._ready = int(fields["incarnation"])
         self._replay_until = int(fields["last"])
+        self._owed = (fields.get("requests", ()), fields.get("question"))
         self._look_if_ready()
 
     def _on_refused(self, error: NannyRefused) -> None:
@@ -239,12 +258,30 @@ class NannyLink:
 
     def _look_if_ready(self) -> None:
         """Ready is told once for each process, after the watch knows of it, and after a replay."""
-        port = self._port
-        if port is None or port.position < self._replay_until or self._ready != self._up:
+        if self._is_replaying:
+            return
+        if self._is_resumed:
+            self._is_resumed = False
+            self._tell_owed()
+        if self._ready != self._up:
             return
         if self._told_ready != self._up:
             self._told_ready = self._up
             self._listener.on_ready()
+
+    @property
+    def _is_replaying(self) -> bool:
+        """Whether what the nanny had when it was attached is still to come."""
+        until = self._replay_until
+        return self._port is None or until < 0 or self._port.position < until
+
+    def _tell_owed(self) -> None:
+        requests, asked = self._owed
+        question = None
+        if asked is not None and self._wire is not None:
+            self._input_request = (asked["request"], asked["header"].encode())
+            question = Question(ExecutionId(asked["request"]), prompt_of(asked["content"]))
+        self._listener.on_caught_up(requests, question)
 
     # --- messages ----------------------------------------------------------------------------
 

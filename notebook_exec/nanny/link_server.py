@@ -74,7 +74,7 @@ class LinkServer:
         self.lease = lease
         self._peers: dict[bytes, Peer] = {}
         self._alone_since = time.monotonic()
-        self.on_attach: Callable[[], None] = lambda: None
+        self.on_attach: Callable[[], dict[str, Any]] = dict
         self.handlers: dict[Kind, Handler] = {}
         self.status: Callable[[], dict[str, Any]] = dict
         self.read_log: Callable[[int], Answer | None] = lambda offset: Answer()
@@ -213,9 +213,8 @@ class LinkServer:
         self._journal.flush()
         peer.cursor, peer.credit = Cursor(position), credit
         peer.acked = position
-        self.on_attach()
         fields = {"first": self._journal.first, "last": self._journal.last, **self.status()}
-        return Answer(fields)
+        return Answer({**fields, **self.on_attach()})
 
     def _drop(self) -> None:
         attached = [peer.acked for peer in self._peers.values() if peer.cursor is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import zmq
 
@@ -53,6 +53,7 @@ class Proxy:
         self._info = b""
         self._open: dict[str, _Request] = {}
         self._waiting: deque[Message] = deque()  # of the link, until the kernel is ready
+        self._question: Message | None = None  # to the link, not answered yet
         sockets = front.sockets
         reactor.add_reader(sockets["iopub"], self._on_subscription)
         reactor.add_reader(sockets["control"], self._reader("control", self._on_control))
@@ -63,6 +64,19 @@ class Proxy:
     def is_busy(self) -> bool:
         """Whether the kernel has a request that it did not answer."""
         return any(request.channel == "shell" for request in self._open.values())
+
+    def of_server(self) -> dict[str, Any]:
+        """What the kernel owes the server, and the server the kernel: for one that comes anew."""
+        asked = [m for m, r in self._open.items() if r.identities == [LINK_IDENTITY]]
+        asked += [header(message.header_frame).msg_id for message in self._waiting]
+        question = None
+        if self._question is not None:
+            question = {
+                "request": header(self._question.parent_frame).msg_id,
+                "header": self._question.header_frame.decode("utf-8", "replace"),
+                "content": self._question.content_frame.decode("utf-8", "replace"),
+            }
+        return {"requests": asked, "question": question}
 
     # --- the kernel's process ---------------------------------------------------------------
 
@@ -83,6 +97,7 @@ class Proxy:
     def drop(self) -> None:
         """The process is gone, with all it was asked (K2): nobody is to wait for ever."""
         self._back = None
+        self._question = None
         self._waiting.clear()
         self._reactor.remove_reader(self._front.sockets["shell"])
         swallowed, self._open = self._open, {}
@@ -107,6 +122,9 @@ class Proxy:
         """A reply, or a request for input: to who asked."""
         if channel != "stdin":
             self._open.pop(header(message.parent_frame).msg_id, None)
+        if message.identities == [LINK_IDENTITY] and channel != "control":
+            # What runs has ended when there is a reply: its question too.
+            self._question = message if channel == "stdin" else None
         self._to_client(channel, message.identities, message.frames)
 
     # --- from the server --------------------------------------------------------------------
@@ -116,6 +134,8 @@ class Proxy:
         message = split([LINK_IDENTITY, *frames])
         if message is None or self._back is None:
             return
+        if channel == "stdin":
+            self._question = None
         if channel == "shell" and not self._back.is_ready:
             self._waiting.append(message)
         else:

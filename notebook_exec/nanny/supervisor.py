@@ -278,8 +278,9 @@ class Supervisor:
                 # it: the server writes into documents every 20 ms.
                 time.sleep(_BREATH_S)
 
-    def _begin_journal(self) -> None:
+    def _begin_journal(self) -> dict[str, Any]:
         self._is_journalling = True
+        return self._proxy.of_server()
 
     def _status(self) -> dict[str, Any]:
         if self._process.is_running:

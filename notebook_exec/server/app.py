@@ -11,6 +11,7 @@ from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 
 from notebook_exec.documents.access import DocumentAccess
 
+from .lasting_kernels import LastingKernels
 from .routes import handlers
 from .services import SETTINGS_KEY, Services
 from .settings import Settings
@@ -32,6 +33,13 @@ class NotebookExecApp(ExtensionApp):
         config=True,
         help="""Where documents, executions and kernel records are kept. Empty: a folder for this
         root directory in Jupyter's data directory.""",
+    )
+    nanny = Bool(
+        _DEFAULTS.nanny,
+        config=True,
+        help="""Whether kernels are started under a nanny, a process that lets them go on while
+        there is no server. Another default kernel provisioner, if one is configured, comes first.
+        """,
     )
     keep_kernels = Bool(
         _DEFAULTS.keep_kernels,
@@ -165,10 +173,11 @@ class NotebookExecApp(ExtensionApp):
         return Settings(state_dir=state_dir, **values)
 
     _program: Program | None = None
+    _lasting: LastingKernels | None = None
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called by jupyter_server when its event loop runs."""
-        self._program = Program(serverapp, self.services)
+        self._program = Program(serverapp, self.services, self._lasting)
         try:
             await self._program.start()
         except Exception as error:
@@ -185,6 +194,9 @@ class NotebookExecApp(ExtensionApp):
         """Called by jupyter_server before the handlers are made."""
         assert self.serverapp is not None  # set before an extension is initialized
         self.services = Services(self.frozen_settings())
+        if self.services.settings.nanny:
+            self._lasting = LastingKernels(self.serverapp, self.services.settings)
+            self._lasting.prepare()
         settings = self.serverapp.web_app.settings
         settings[SETTINGS_KEY] = self.services
         settings.setdefault("jupyter_server_ydoc", DocumentAccess(self.services.opened_documents))

@@ -26,7 +26,7 @@ class ServerKernelHost:
         kernel_manager: Any,
         session_manager: Any,
         contents_manager: Any,
-        connect: Callable[[KernelId, LinkListener], Link],
+        connect: Callable[[KernelId, LinkListener, int | None], Link],
         cull_guard: CullGuard,
     ) -> None:
         self._kernels = kernel_manager
@@ -81,9 +81,11 @@ class ServerKernelHost:
             message = str(error) or type(error).__name__
             raise KernelStartError(f"The kernel could not be started: {message}") from error
 
-    def connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
+    def connect(
+        self, kernel_id: KernelId, listener: LinkListener, position: int | None = None
+    ) -> Link:
         """A link to a kernel, not yet open."""
-        return self._connect(kernel_id, listener)
+        return self._connect(kernel_id, listener, position)
 
     def hold_active(self, kernel_id: KernelId) -> None:
         """The kernel has work: it is not culled (K12)."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import re
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from jupyter_core.paths import jupyter_data_dir
 
 from notebook_exec.core.model import CellId, DocumentId, KernelId
 from notebook_exec.documents.files import Files
@@ -24,10 +21,12 @@ from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.culling import CullGuard
 from notebook_exec.kernels.link import Link, LinkListener
+from notebook_exec.kernels.nanny_link import NannyLink
 from notebook_exec.kernels.zmq_link import ZmqLink
 from notebook_exec.store.store import Store
 
 from .kernel_host import ServerKernelHost
+from .lasting_kernels import LastingKernels, state_dir_of
 from .notices import Notices
 from .services import Services
 from .settings import Settings
@@ -40,7 +39,10 @@ PRUNE_INTERVAL_S = 3600.0
 class Program:
     """All that runs for one Jupyter server; ``start`` it once, ``close`` it in the end."""
 
-    def __init__(self, serverapp: Any, services: Services) -> None:
+    def __init__(
+        self, serverapp: Any, services: Services, lasting: LastingKernels | None = None
+    ) -> None:
+        self._lasting = lasting
         self._app = serverapp
         self._services = services
         self._settings = services.settings
@@ -56,7 +58,7 @@ class Program:
     async def start(self) -> None:
         """Open the store, recover, then let requests in. Raises what keeps it from running."""
         app, settings = self._app, self._settings
-        state_dir = settings.state_dir or default_state_dir(Path(app.root_dir))
+        state_dir = state_dir_of(settings, Path(app.root_dir))
         self._store = store = await Store.open(state_dir)
         self._notices = notices = Notices(app.event_logger)
         store.on_trouble = notices.store_in_trouble
@@ -88,7 +90,12 @@ class Program:
             state_dir=state_dir,
             settings=engine_settings(settings),
         )
-        await recover(store, documents)
+        adopted: Collection[KernelId] = ()
+        if self._lasting is not None:
+            busy = {e.kernel_id for e in await store.unfinished_executions()}
+            await self._lasting.start(store, busy)
+            adopted = self._lasting.adopted
+        await recover(store, documents, self._engine.resume, adopted)
         self._pruning = asyncio.create_task(self._prune(store))
         rooms = TransientRooms(
             max_message_bytes=settings.max_message_bytes,
@@ -102,7 +109,11 @@ class Program:
         if self._pruning is not None:
             self._pruning.cancel()
             await asyncio.wait([self._pruning])
-        for part in (self._engine, self._rooms, self._documents, self._store):
+        if self._engine is not None:
+            await self._engine.close(() if self._lasting is None else self._lasting.to_keep)
+        if self._lasting is not None:
+            self._lasting.close()
+        for part in (self._rooms, self._documents, self._store):
             if part is not None:
                 await part.close()
         if self._cull_guard is not None:
@@ -110,8 +121,16 @@ class Program:
         if self._actions is not None:
             self._actions.close()
 
-    def _connect(self, kernel_id: KernelId, listener: LinkListener) -> Link:
+    def _connect(self, kernel_id: KernelId, listener: LinkListener, position: int | None) -> Link:
         assert self._actions is not None
+        if self._lasting is not None and self._lasting.has(kernel_id):
+            return NannyLink(
+                kernel_id,
+                self._actions,
+                listener,
+                position=position,
+                session=f"notebook_exec-{kernel_id}",
+            )
         return ZmqLink(kernel_id, self._actions, listener)
 
     def _is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
@@ -126,14 +145,6 @@ class Program:
         while True:
             await store.prune(time.time(), self._settings.history_days)
             await asyncio.sleep(PRUNE_INTERVAL_S)
-
-
-def default_state_dir(root: Path) -> Path:
-    """Where the state of the server with this root directory lives."""
-    resolved = root.expanduser().resolve()
-    digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    name = re.sub(r"[^\w.-]+", "-", resolved.name) or "root"
-    return Path(jupyter_data_dir()) / "notebook_exec" / f"{name}-{digest}"
 
 
 def document_settings(settings: Settings) -> DocumentSettings:

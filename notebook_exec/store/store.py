@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_DATABASE = "notebook_exec.sqlite"
+DATABASE = "notebook_exec.sqlite"
 _RETRY_S = 1.0
 _SYNC_INTERVAL_S = 0.5  # commits are at most 1 s from the disk (R6), with room for the sync itself
 _CLOSE_TIMEOUT_S = 30.0
@@ -101,7 +101,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"The state folder {path} cannot be used: {error}") from error
         try:
-            self._open_database(path / _DATABASE, retry_s, sync_interval_s)
+            self._open_database(path / DATABASE, retry_s, sync_interval_s)
         except (OSError, sqlite3.Error) as error:
             self._lock.release()
             raise StoreError(f"The store in {path} cannot be opened: {error}") from error

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from notebook_exec.core.model import DeathReport, ExecutionId, KernelId, KernelMessage
 from notebook_exec.kernels.actions import KernelActions
-from notebook_exec.kernels.link import Link, LinkListener
+from notebook_exec.kernels.link import Link, LinkListener, Question
 from notebook_exec.kernels.zmq_link import ZmqLink
 
 TIMEOUT_S = 60.0
@@ -38,6 +38,9 @@ class Recorder:
         self.messages += messages
         self.events += [("message", message) for message in messages]
         self._told.set()
+
+    def on_caught_up(self, requests: Collection[str], question: Question | None) -> None:
+        self._note("caught_up", list(requests), question)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         self._note("died", report, restarting)

@@ -101,7 +101,7 @@ async def test_r2_replay_after_the_reader_was_away(bench: Bench, open_link: Open
     assert positions(after) == sorted(set(positions(after)))
     run(link, "e2", "print 0 2 0")
     await after.done("e2")
-    assert after.told == ["ready"]
+    assert after.told == ["caught_up", "ready"]
 
 
 async def test_r2_acked_messages_are_dropped(bench: Bench, open_link: Open) -> None:
