@@ -39,7 +39,11 @@ async def test_r2_the_server_is_killed(tmp_path: Path, kill_after: int) -> None:
     server = await asyncio.create_subprocess_exec(
         sys.executable, str(SERVER), str(tmp_path), f"print 0 {LINES} 0.0005",
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SERVER.parent), str(ROOT)])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(SERVER.parent), str(ROOT)]),
+            "JUPYTER_RUNTIME_DIR": str(tmp_path),
+        },
     )  # fmt: skip
     try:
         await until((tmp_path / "stored.json").exists)
