@@ -55,7 +55,7 @@ def open_link(bench: Bench) -> Open:
     """Opens a link, as a server does that has stored ``position``."""
 
     async def open_one(
-        kernel_id: KernelId, position: int = 0, session: str = "ours"
+        kernel_id: KernelId, position: int | None = None, session: str = "ours"
     ) -> tuple[NannyLink, Recorder]:
         link, recorder = await bench.ready(
             kernel_id,

@@ -1,0 +1,130 @@
+"""Several kernels, several notebooks, pages that stayed open, and stops that are not crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_ydoc import YNotebook
+from lasting import LastingServer, is_running, lines, printing, text_of
+from pycrdt import Doc
+from y_client import joined
+
+Make = Callable[..., LastingServer]
+
+
+async def test_r3_a_page_that_stayed_goes_on(make: Make) -> None:
+    """R3, D7: it comes back with its document and its session, and has every line once."""
+    server = await asyncio.to_thread(make)
+    path = server.notebook("a.ipynb", printing(400, "time.sleep(0.01)"), "# mine")
+    session = server.session(path).json
+    room = f"{session['format']}:{session['type']}:{session['fileId']}"
+    doc: Doc[Any] = Doc()
+    notebook = YNotebook(doc)
+
+    def text() -> str:
+        return "".join(o["text"] for o in notebook.get_cell(0)["outputs"])
+
+    async with joined(server, room, session["sessionId"], doc):
+        (execution,) = await asyncio.to_thread(server.submit, path, ["c0"])
+        await asyncio.to_thread(server.until, lambda: text().count("\n") > 50)
+    await asyncio.to_thread(server.kill)
+    notebook.ycells[1]["source"] += " too"  # typed while there was no server
+    seen = text()
+    await asyncio.to_thread(server.start)
+    again = server.session(path).json
+    assert again == session
+    async with joined(server, room, session["sessionId"], doc) as client:
+        await client.until(lambda: len(text()) > len(seen))
+        await client.until(lambda: text() == lines(400))
+        await client.until(lambda: notebook.get_cell(0)["execution_state"] == "idle")
+    assert notebook.cell_number == 2
+    assert notebook.get_cell(1)["source"] == "# mine too"
+    ended = await asyncio.to_thread(server.wait, execution)
+    assert text_of(ended) == lines(400)
+
+
+def test_r2_two_notebooks_on_one_kernel_and_code_without_any(make: Make) -> None:
+    """R2, Q13, O9: late output of the one, output of the other, and what only the API shows."""
+    server = make()
+    late = (
+        "import threading, time\n"
+        "def run():\n"
+        "    for i in range(300):\n"
+        "        print('line', i, flush=True)\n"
+        "        time.sleep(0.01)\n"
+        "threading.Thread(target=run).start()"
+    )
+    first = server.notebook("a.ipynb", late)
+    second = server.notebook("b.ipynb", printing(300, "time.sleep(0.01)"))
+    (of_first,) = server.run(first)
+    kernel = {"id": of_first["kernel_id"]}
+    (of_second,) = server.submit(second, kernel=kernel)
+    answer = server.ask(
+        "POST", "/api/executions", {"code": printing(200, "time.sleep(0.01)"), "kernel": kernel}
+    )
+    assert answer.status == 202, answer.body
+    (alone,) = answer.json["executions"]
+    server.until_lines(of_second, 20)
+    server.restart()
+    assert text_of(server.wait(of_second)) == lines(300)
+    server.until(lambda: server.text(of_first) == lines(300))
+    server.until_lines(alone, 20)
+    server.restart()
+    assert text_of(server.wait(alone)) == lines(200)
+    assert server.text(of_first) == lines(300)
+
+
+def test_r2_five_kernels(make: Make) -> None:
+    """R2: all of them go on, under their ids."""
+    server = make()
+    paths = [server.notebook(f"{i}.ipynb", printing(150, "time.sleep(0.02)")) for i in range(5)]
+    executions = [server.submit(path)[0] for path in paths]
+    for execution in executions:
+        server.until_lines(execution, 3)
+    before = {s["id"]: (s["path"], s["kernel"]["id"]) for s in server.sessions()}
+    server.kill()
+    began = time.monotonic()
+    server.start()
+    assert time.monotonic() - began < 15
+    assert {s["id"]: (s["path"], s["kernel"]["id"]) for s in server.sessions()} == before
+    assert len(before) == 5
+    for execution in executions:
+        assert text_of(server.wait(execution)) == lines(150)
+
+
+def test_r5_kernels_are_kept_where_that_is_wanted(make: Make) -> None:
+    """R5: an orderly stop with ``keep_kernels`` is to kernels as if nothing had been."""
+    server = make(keep_kernels=True)
+    path = server.notebook("a.ipynb", printing(150, "time.sleep(0.02)"), "print('next')")
+    execution, queued = server.submit(path)
+    server.until_lines(execution, 5)
+    sessions = server.sessions()
+    (pid,) = server.nanny_pids()
+    assert server.stop() == 0
+    assert is_running(pid)
+    assert "line 4\n" in server.saved(path).cells[0].outputs[0]["text"]
+    server.start()
+    assert [(s["id"], s["kernel"]["id"]) for s in server.sessions()] == [
+        (s["id"], s["kernel"]["id"]) for s in sessions
+    ]
+    assert text_of(server.wait(execution)) == lines(150)
+    assert text_of(server.wait(queued)) == "next\n"
+
+
+def test_r5_kernels_end_with_the_server_by_default(make: Make) -> None:
+    """R5: an orderly stop ends kernels and nannies, and tells every cell so."""
+    server = make()
+    path = server.notebook("a.ipynb", printing(10**6, "time.sleep(0.01)"), "print('next')")
+    execution, queued = server.submit(path)
+    server.until_lines(execution, 5)
+    (pid,) = server.nanny_pids()
+    assert server.stop() == 0
+    assert not is_running(pid)
+    assert server.records() == []
+    server.start()
+    assert server.kernels() == server.sessions() == []
+    assert server.wait(execution)["state"] == "cancelled"
+    assert server.wait(queued)["state"] == "cancelled"
