@@ -15,7 +15,7 @@ def iso(time_s: float) -> str:
 
 
 def entry(execution: Execution) -> dict[str, Json]:
-    """The value that the map ``execution`` holds for the cell of ``execution`` (DESIGN)."""
+    """The value that the map ``execution`` holds for the cell of ``execution``."""
     shown: dict[str, Json] = {
         "id": execution.id,
         "request_id": execution.request_id,
