@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from scheduler_world import (
     BOB,
@@ -13,10 +15,11 @@ from scheduler_world import (
     names,
 )
 
-from notebook_exec.core.model import DeathReport, ExecutionState, Reason, Timing
+from notebook_exec.core.model import DeathReport, ExecutionId, ExecutionState, Reason, Timing
 from notebook_exec.core.notices import death_cause
 from notebook_exec.core.scheduler import (
     ClearCell,
+    Forwarded,
     KernelDied,
     KernelReady,
     KernelRestarting,
@@ -293,6 +296,29 @@ def test_a_resumed_queue_that_none_of_ran() -> None:
     world = World(ready=False)
     world.do(Resumed((execution("a"), execution("b"))))
     assert names(world.do(KernelReady())) == ["a queued→running", "clear a", "send a"]
+
+
+def test_what_was_sent_before_the_crash_is_not_sent_again() -> None:
+    """R2: stored as queued, and yet the kernel has it: its predecessors are over, it runs."""
+    world = World(ready=False)
+    queue = ("a", "blank", "skipped", "cancelled", "b", "c")
+    fields: dict[str, dict[str, Any]] = {"blank": {"source": " "}, "skipped": {"skip": True}}
+    world.do(Resumed(tuple(execution(name, **fields.get(name, {})) for name in queue)))
+    world.do(Forwarded(ExecutionId("a")))
+    world.reply("a")  # whose idle never came
+    assert names(world.do(Forwarded(ExecutionId("b"))))[1:] == [
+        "a running→finished",
+        "blank queued→finished",
+        "clear blank",
+        "skipped queued→finished",
+        "cancelled queued→cancelled",
+        "b queued→running",
+        "clear b",
+    ]
+    assert not world.do(Forwarded(ExecutionId("b")))
+    assert not world.do(Forwarded(ExecutionId("unknown")))
+    assert names(world.do(KernelReady())) == []
+    assert names(world.end("b"))[-1] == "send c"
 
 
 def test_only_an_empty_queue_is_resumed() -> None:
