@@ -1,6 +1,7 @@
 # Everything is made as it is needed: `make run` and `make test` work in a bare clone.
 #   make run [ARGS=--no-browser]   JupyterLab on a copy of the examples, in .run/
 #   make test                      tests of Python, of TypeScript, and in a real browser
+#   make torture [SEED=1] [KILLS=300]   servers killed again and again; takes half an hour
 #   make lint | bench | lock | dist | clean
 # Needs python3 >= 3.10 (or PYTHON=...), node >= 20, git.
 
@@ -20,7 +21,7 @@ ARGS ?=
 # on every mirror. Only `make lock` looks at it.
 NPM_BEFORE ?= 2026-10-01
 
-.PHONY: setup run test test-python test-front test-ui chromium lint format bench lock dist clean
+.PHONY: setup run test test-python test-front test-ui torture chromium lint format bench lock dist clean
 
 setup: $(STAMPS)/install
 
@@ -63,6 +64,10 @@ test: test-python test-front test-ui
 
 test-python: setup
 	$(BIN)/pytest
+
+torture: setup
+	NOTEBOOK_EXEC_TORTURE_SEED=$(or $(SEED),1) NOTEBOOK_EXEC_TORTURE_KILLS=$(or $(KILLS),300) \
+		$(BIN)/pytest tests/torture
 
 test-front: $(STAMPS)/node
 	npm run --silent test
