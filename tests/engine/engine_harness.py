@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,9 +147,13 @@ class World:
         self._is_up = False
 
     async def start(
-        self, *, documents: DocumentSettings = QUIET, engine: EngineSettings = ENGINE
+        self,
+        *,
+        documents: DocumentSettings = QUIET,
+        engine: EngineSettings = ENGINE,
+        adopted: Collection[KernelId] = (),
     ) -> None:
-        """A server over what the one before left."""
+        """A server over what the one before left; the ``adopted`` kernels went on."""
         await self.stop()
         self.store = store = await Store.open(self.base / "state")
         journal = StoreJournal(store)
@@ -171,7 +175,7 @@ class World:
             state_dir=self.base / "state",
             settings=engine,
         )
-        await recover(store, self.documents, self.engine.resume)
+        await recover(store, self.documents, self.engine.resume, adopted)
         self._is_up = True
 
     async def stop(self) -> None:

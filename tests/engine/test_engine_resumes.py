@@ -1,0 +1,186 @@
+"""A new server goes on with a kernel: what the journal says, and what the nanny knows (R2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from engine_harness import ADA, World
+from fake_link import FakeLink
+
+from notebook_exec.core.model import ExecutionId, Json, KernelId, KernelMessage, Prompt
+from notebook_exec.engine.api import Accepted
+from notebook_exec.kernels.link import Question
+from notebook_exec.store.ops import PutKernel
+
+
+class Journal:
+    """Says what a kernel says, with positions, and says it again from a position on."""
+
+    def __init__(self) -> None:
+        self.messages: list[KernelMessage] = []
+        self.link: FakeLink
+
+    def say(self, kind: str, parent: str, content: dict[str, Json], channel: str = "iopub") -> None:
+        """To whoever is there, or to nobody."""
+        message = KernelMessage(channel, kind, parent, content, position=len(self.messages) + 1)
+        self.messages.append(message)
+        if not self.link.is_closed:
+            self.link.listener.on_messages([message])
+
+    def begin(self, id_: str) -> None:
+        self.say("status", id_, {"execution_state": "busy"})
+        self.say("execute_input", id_, {"code": "", "execution_count": 1})
+
+    def print(self, id_: str, text: str) -> None:
+        self.say("stream", id_, {"name": "stdout", "text": text})
+
+    def end(self, id_: str) -> None:
+        self.say("execute_reply", id_, {"status": "ok", "execution_count": 1}, "shell")
+        self.say("status", id_, {"execution_state": "idle"})
+
+    def replay(self, after: int) -> None:
+        left = self.messages[after:]
+        if left:
+            self.link.listener.on_messages(left)
+
+
+class Crash:
+    """One server before, one after."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.journal = Journal()
+        self.kernel_id = KernelId("")
+
+    async def submit(self, *sources: str) -> tuple[Accepted, list[ExecutionId]]:
+        await self.world.start()
+        self.world.write("a.ipynb", *sources)
+        accepted = await self.world.submit("a.ipynb")
+        self.kernel_id = accepted.executions[0].execution.kernel_id
+        self.journal.link = await self.world.link(accepted)
+        await self.journal.link.request(0)
+        self.world.store.submit([PutKernel(self.kernel_id, {})])
+        return accepted, [view.execution.id for view in accepted.executions]
+
+    async def stored(self, position: int) -> None:
+        """The position and what goes with it are in the store."""
+
+        async def position_of() -> int | None:
+            kernels = {k.kernel_id: k for k in await self.world.store.kernels()}
+            return kernels[self.kernel_id].position
+
+        while await position_of() != position:
+            self.world.engine._runners[self.kernel_id]._progress.flush()
+
+    async def restart(self) -> int:
+        """The server is killed; the next one has attached. Returns the stored position."""
+        await self.world.kill()
+        self.world.host.links.clear()
+        self.world.host.is_ready_at_once = False
+        await self.world.start(adopted=[self.kernel_id])
+        (kernel,) = await self.world.store.kernels()
+        self.journal.link = await self.world.link_of(self.kernel_id)
+        return kernel.position or 0
+
+    def caught_up(self, *requests: str, question: Question | None = None) -> FakeLink:
+        self.journal.link.listener.on_caught_up(requests, question)
+        self.journal.link.listener.on_ready()
+        return self.journal.link
+
+
+@pytest.fixture
+def crash(world: World) -> Crash:
+    return Crash(world)
+
+
+def text_of(outputs: list[dict[str, Any]] | None) -> str:
+    return "".join(output["text"] for output in outputs or ())
+
+
+async def test_r2_what_was_stored_is_not_done_again(crash: Crash) -> None:
+    """R2: the journal is read on from the position that is stored with the outputs."""
+    accepted, (a, b) = await crash.submit("a", "b")
+    crash.journal.begin(a)
+    crash.journal.print(a, "1\n")
+    await crash.stored(3)
+    crash.journal.print(a, "2\n")  # in time or not
+    after = await crash.restart()
+    assert after in (3, 4)
+    crash.journal.link.is_closed = True
+    crash.journal.print(a, "3\n")
+    crash.journal.link.is_closed = False
+    crash.journal.replay(after)
+    link = crash.caught_up(a)
+    assert link.sent == []
+    crash.journal.print(a, "4\n")
+    crash.journal.end(a)
+    assert (await link.request(0)).id == b
+    await crash.world.ended(a)
+    assert text_of(await crash.world.engine.outputs(a)) == "1\n2\n3\n4\n"
+    crash.journal.begin(b)
+    crash.journal.end(b)
+    assert [v.execution.state.value for v in await crash.world.over(accepted)] == ["finished"] * 2
+
+
+@pytest.mark.parametrize("spoke", [True, False])
+async def test_r2_a_request_that_was_sent_is_not_sent_again(crash: Crash, spoke: bool) -> None:
+    """R2: the store says queued, but the kernel has it, or has even worked on it."""
+    _, (a, b) = await crash.submit("a", "b")
+    crash.journal.begin(a)
+    await crash.stored(2)
+    after = await crash.restart()
+    crash.journal.link.is_closed = True
+    crash.journal.end(a)
+    if spoke:
+        crash.journal.begin(b)
+        crash.journal.print(b, "b")
+    crash.journal.link.is_closed = False
+    crash.journal.replay(after)
+    link = crash.caught_up(*(() if spoke else (b,)))
+    if not spoke:
+        crash.journal.begin(b)
+        crash.journal.print(b, "b")
+    crash.journal.end(b)
+    await crash.world.ended(b)
+    assert link.sent == []
+    assert text_of(await crash.world.engine.outputs(b)) == "b"
+
+
+async def test_r2_a_request_that_never_arrived_is_sent(crash: Crash) -> None:
+    """R2: the store says running, but the nanny has never heard of it."""
+    _, (a,) = await crash.submit("a")
+    await crash.world.store.flush()
+    while (await crash.world.engine.get(a)).execution.state.value != "running":
+        await crash.world.engine.wait(a, 0.01)
+    after = await crash.restart()
+    assert after == 0
+    link = crash.caught_up()
+    assert [sent.id for sent in link.sent] == [a]
+
+
+async def test_p5_a_prompt_that_was_answered_is_gone(crash: Crash) -> None:
+    """P5: the answer had arrived, but was not stored."""
+    _, (a,) = await crash.submit("a")
+    crash.journal.begin(a)
+    crash.journal.say("input_request", a, {"prompt": "?", "password": False}, "stdin")
+    await crash.stored(3)
+    await crash.restart()
+    assert (await crash.world.engine.get(a)).execution.prompt == Prompt("?", False)
+    crash.caught_up(a)
+    await crash.world.engine.ledger.wait(a, lambda e: e.prompt is None, 20)
+    assert (await crash.world.engine.get(a)).execution.state.value == "running"
+
+
+async def test_p5_a_prompt_whose_answer_never_arrived_is_back(crash: Crash) -> None:
+    """P5: the answer was stored, but the kernel still waits."""
+    _, (a,) = await crash.submit("a")
+    crash.journal.begin(a)
+    crash.journal.say("input_request", a, {"prompt": "?", "password": True}, "stdin")
+    await crash.stored(3)
+    await crash.world.engine.answer(a, "secret", ADA)
+    await crash.world.engine.ledger.wait(a, lambda e: e.prompt is None, 20)
+    await crash.restart()
+    crash.caught_up(a, question=Question(a, Prompt("?", True)))
+    await crash.world.engine.ledger.wait(a, lambda e: e.prompt is not None, 20)
+    assert (await crash.world.engine.get(a)).execution.prompt == Prompt("?", True)
