@@ -14,6 +14,7 @@ from notebook_exec.core.model import (
     KernelStartError,
 )
 from notebook_exec.kernels.actions import KernelActions
+from notebook_exec.kernels.activity import Activity
 from notebook_exec.kernels.handshake import Handshake
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.managers import KernelManager
@@ -33,6 +34,7 @@ class ZmqLink:
         self._actions = actions
         self._listener = listener
         self._watch = KernelWatch(kernel_id, actions, self)
+        self._activity = Activity(actions.managers, kernel_id)
         self._manager_session = ""
         self._owned = True
         self._wire: Wire | None = None
@@ -129,6 +131,7 @@ class ZmqLink:
     async def close(self) -> None:
         """See ``Link.close``."""
         await self._watch.close()
+        self._activity.give_back()
         self._disconnect()
 
     # --- what the watch tells (WatchListener) ----------------------------------------------
@@ -150,7 +153,11 @@ class ZmqLink:
         self._sockets = Sockets(
             connection, self._wire, self._on_batch, on_connection=self._on_connection
         )
-        self._handshake = Handshake(self._sockets, self._wire, self._listener.on_ready)
+        self._handshake = Handshake(self._sockets, self._wire, self._on_ready)
+
+    def _on_ready(self) -> None:
+        self._activity.take_over()
+        self._listener.on_ready()
 
     async def drain(self) -> None:
         """Deliver what has come, within K1's two seconds."""
@@ -210,6 +217,7 @@ class ZmqLink:
         self._handshake = self._sockets = self._peer = None
 
     def _on_batch(self, batch: list[Received]) -> None:
+        self._activity.saw(batch)
         handshake = self._handshake
         messages: list[KernelMessage] = []
         for message, parent in batch:

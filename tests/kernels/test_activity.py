@@ -1,0 +1,100 @@
+"""What jupyter_server knows of a kernel's state while its own watcher rests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+from notebook_exec.core.model import KernelId, KernelMessage
+from notebook_exec.kernels.activity import Activity
+from notebook_exec.kernels.messages import Parent, Received
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+
+class Managers(dict[str, Any]):
+    """A mapping kernel manager's part of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        kernel = SimpleNamespace(execution_state="starting", last_activity=LONG_AGO)
+        self["k"] = kernel
+        self.kernel = kernel
+        self.watching = True
+        self.last_kernel_activity = LONG_AGO
+
+    def get_kernel(self, kernel_id: str) -> Any:
+        return self[kernel_id]
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        self.watching = True
+
+    def stop_watching_activity(self, kernel_id: str) -> None:
+        self.watching = False
+
+    def track_message_type(self, msg_type: str) -> bool:
+        return msg_type != "kernel_info_request"
+
+
+def status(state: str, parent: str) -> Received:
+    content = {"execution_state": state}
+    return KernelMessage("iopub", "status", "p", content), Parent("p", parent, "s")
+
+
+def test_k10_the_state_is_told_to_other_clients() -> None:
+    """K10: sessions, the running list and the culler see busy and idle as without a link."""
+    managers = Managers()
+    activity = Activity(managers, KernelId("k"))
+    activity.take_over()
+    assert not managers.watching
+    assert managers.kernel.execution_state == "idle"
+    activity.saw([status("busy", "kernel_info_request")])
+    assert managers.kernel.execution_state == "idle"
+    assert managers.kernel.last_activity == LONG_AGO
+    activity.saw([status("busy", "execute_request")])
+    assert managers.kernel.execution_state == "busy"
+    assert managers.kernel.last_activity > LONG_AGO
+    assert managers.last_kernel_activity == managers.kernel.last_activity
+    activity.saw([status("idle", "execute_request")])
+    assert managers.kernel.execution_state == "idle"
+    activity.give_back()
+    activity.give_back()
+    assert managers.watching
+
+
+def test_k2_a_restart_that_is_waited_for_is_not_broken_off() -> None:
+    """K2: stopping the watcher then would leave whoever restarts without an answer."""
+    managers = Managers()
+    managers.kernel._pending_restart_cleanup = lambda: None
+    activity = Activity(managers, KernelId("k"))
+    activity.take_over()
+    assert managers.watching
+    activity.saw([status("busy", "execute_request")])
+    assert managers.kernel.execution_state == "starting"
+    activity.give_back()
+    assert managers.watching
+
+
+def test_k9_managers_that_watch_nothing_are_left_alone() -> None:
+    """K9: other managers of kernels have no watcher."""
+    activity = Activity(SimpleManagers(), KernelId("k"))
+    activity.take_over()
+    activity.saw([status("busy", "execute_request")])
+    activity.give_back()
+
+
+class SimpleManagers(dict[str, Any]):
+    """Without a watcher."""
+
+    def get_kernel(self, kernel_id: str) -> Any:
+        raise AssertionError(kernel_id)
+
+    def interrupt_kernel(self, kernel_id: str) -> None:
+        raise AssertionError(kernel_id)
+
+    async def restart_kernel(self, kernel_id: str) -> object:
+        raise AssertionError(kernel_id)
+
+    async def shutdown_kernel(self, kernel_id: str) -> object:
+        raise AssertionError(kernel_id)
