@@ -216,11 +216,12 @@ class Engine:
     # --- life ---------------------------------------------------------------------------------
 
     async def resume(
-        self, kernel: StoredKernel, unfinished: Sequence[Execution]
+        self, kernel: StoredKernel, unfinished: Sequence[Execution], *, is_new: bool = False
     ) -> list[Execution]:
         """Go on with a kernel that outlived the server before (R2).
 
-        Returns those that cannot go on, because their notebook cannot be opened.
+        ``is_new``: with one that was about to be started. Returns those that cannot go on,
+        because their notebook cannot be opened.
         """
         kernel_id = kernel.kernel_id
         last = await last_runs(self._store, kernel_id, unfinished)
@@ -245,14 +246,23 @@ class Engine:
         runner = KernelRunner(
             kernel_id,
             self,
-            lambda listener: self._host.connect(kernel_id, listener, plan.position),
+            lambda listener: self._host.connect(
+                kernel_id, listener, None if is_new else plan.position
+            ),
             self._settings,
         )
+        if is_new and not notebooks:
+            return list(unfinished)
         self._runners[kernel_id] = runner
-        runner.resume(plan)
+        runner.resume(plan, has_backlog=not is_new)
         if resumed:
             self._host.hold_active(kernel_id)
-        runner.connect()
+        if is_new:
+            document_id, notebook = next(iter(notebooks.items()))
+            path = self._documents.path_of(document_id) or ""
+            runner.start(document_id, self._host.start(kernel_id, path, notebook.kernel_name()))
+        else:
+            runner.connect()
         return stuck
 
     async def _notebooks(

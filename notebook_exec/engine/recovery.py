@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from notebook_exec.core.model import (
     DocumentId,
@@ -38,20 +39,38 @@ SERVER_STOPPED = ExecutionError(
 )
 
 
-Resume = Callable[[StoredKernel, Sequence[Execution]], Awaitable[list[Execution]]]
-"""``Engine.resume``."""
+class Resume(Protocol):
+    """``Engine.resume``."""
+
+    def __call__(
+        self, kernel: StoredKernel, unfinished: Sequence[Execution], *, is_new: bool = False
+    ) -> Awaitable[list[Execution]]: ...
 
 
 async def recover(
-    store: Store, documents: Documents, resume: Resume, adopted: Collection[KernelId] = ()
+    store: Store,
+    documents: Documents,
+    resume: Resume,
+    adopted: Collection[KernelId] | None = None,
 ) -> None:
     """Go on with all that ran on the ``adopted`` kernels (R2), and end the rest.
 
     Where the kernel did not outlive the server, what ran is lost, what waited is cancelled: store
-    and notebook are told.
+    and notebook are told. ``adopted`` is None if kernels never outlive servers here.
     """
     left = await store.unfinished_executions()
-    for kernel in await store.kernels():
+    kernels = await store.kernels()
+    if adopted is not None:
+        known = {kernel.kernel_id for kernel in kernels}
+        for kernel_id in {e.kernel_id for e in left} - known - set(adopted):
+            if not await _was_used(store, kernel_id):  # the server did not come to start it
+                waiting = [e for e in left if e.kernel_id == kernel_id]
+                stuck = await resume(
+                    StoredKernel(kernel_id, None, None, None), waiting, is_new=True
+                )
+                left = [e for e in left if e.kernel_id != kernel_id or e in stuck]
+    adopted = adopted or ()
+    for kernel in kernels:
         if kernel.kernel_id not in adopted:
             store.submit([DropKernel(kernel.kernel_id)])
             continue
@@ -60,6 +79,10 @@ async def recover(
             stuck = await resume(kernel, going_on)
             left = [e for e in left if e.kernel_id != kernel.kernel_id or e in stuck]
     await _end_all(store, documents, left)
+
+
+async def _was_used(store: Store, kernel_id: KernelId) -> bool:
+    return any(e.started_at is not None for e in await store.find_executions(kernel_id=kernel_id))
 
 
 async def _end_all(store: Store, documents: Documents, left: Sequence[Execution]) -> None:

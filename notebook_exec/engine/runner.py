@@ -127,8 +127,8 @@ class KernelRunner(LinkListener):
         """Connect to the kernel, which runs or is being started by someone else."""
         self._spawn(self._open())
 
-    def resume(self, resumed: Resumption) -> None:
-        """Go on where the server before was killed; then ``connect`` (R2)."""
+    def resume(self, resumed: Resumption, *, has_backlog: bool = True) -> None:
+        """Go on where the server before was killed; then ``connect`` or ``start`` (R2)."""
         for run in resumed.runs:
             execution, memory = run.execution, run.memory
             self.outputs.resume(execution.id, run.outputs, memory)
@@ -141,7 +141,7 @@ class KernelRunner(LinkListener):
         self.outputs.resume_widgets(resumed.widgets)
         self._progress.resume(resumed.position, resumed.memories, resumed.widgets)
         self._scheduler.handle(s.Resumed(resumed.unfinished), time.time())
-        self._is_catching_up = True
+        self._is_catching_up = has_backlog
 
     def start(self, document_id: DocumentId, start: Awaitable[None]) -> None:
         """Connect to the kernel once ``start`` has started it for a notebook."""

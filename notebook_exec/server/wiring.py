@@ -90,7 +90,7 @@ class Program:
             state_dir=state_dir,
             settings=engine_settings(settings),
         )
-        adopted: Collection[KernelId] = ()
+        adopted: Collection[KernelId] | None = None
         if self._lasting is not None:
             busy = {e.kernel_id for e in await store.unfinished_executions()}
             await self._lasting.start(store, busy)

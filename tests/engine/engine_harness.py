@@ -151,7 +151,7 @@ class World:
         *,
         documents: DocumentSettings = QUIET,
         engine: EngineSettings = ENGINE,
-        adopted: Collection[KernelId] = (),
+        adopted: Collection[KernelId] | None = None,
     ) -> None:
         """A server over what the one before left; the ``adopted`` kernels went on."""
         await self.stop()

@@ -56,6 +56,17 @@ def test_r2_the_run_ends_while_there_is_no_server(make: Make) -> None:
     assert text_of(server.wait(third)) == "done 1\n"
 
 
+def test_r2_killed_before_the_kernel_was_started(make: Make) -> None:
+    """R2: what was accepted is run: the next server starts the kernel."""
+    server = make()
+    path = server.notebook("a.ipynb", "print(1)", "print(2)")
+    executions = server.submit(path)
+    server.restart()
+    assert [text_of(server.wait(execution)) for execution in executions] == ["1\n", "2\n"]
+    assert [s["path"] for s in server.sessions()] == [path]
+    assert len(server.kernels()) == 1
+
+
 def test_r2_terminal_and_displays_go_on(make: Make) -> None:
     """R2, O3, O4, O5: cursor, pending clear and display ids are known to the next server."""
     server = make()
