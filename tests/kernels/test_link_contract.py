@@ -65,6 +65,8 @@ async def test_o19_a_slow_listener_loses_nothing(bench: Bench, factory: LinkFact
     )
     run(link, "e1", source)
     await recorder.done("e1")
+    missing = sorted(set(range(20000)) - set(map(int, recorder.text("e1").split())))
+    assert not missing, f"{len(missing)} lines, from {missing[0]} to {missing[-1]}"
     assert recorder.text("e1") == "".join(f"{i}\n" for i in range(20000))
     assert max(recorder.batches) <= 4 * 256  # slices: the event loop is never held for long
 
