@@ -163,7 +163,8 @@ class KernelActions:
             case "interrupt":
                 self._before_interrupt(kernel_id)
             case "restart":
-                self._before_restart(kernel_id)
+                # It is over: whoever watches the process sees the new one. The restarter comes
+                # this way too, and what was queued after the death is to run (K1).
                 self._after_restart(kernel_id, False)
             case "shutdown":
                 self._before_shutdown(kernel_id)

@@ -123,11 +123,12 @@ async def test_q8_actions_past_the_manager_come_by_the_event_bus(events: EventLo
         emit(events, action, "error")
         emit(events, action)
     await events.gather_listeners()
-    assert listener.told == [("interrupt", None), "restart", ("restarted", False), "shutdown"]
+    # That a restart is over is all there is to tell: the restarter comes this way too (K1).
+    assert listener.told == [("interrupt", None), ("restarted", False), "shutdown"]
     actions.close()
     emit(events, "interrupt")
     await events.gather_listeners()
-    assert len(listener.told) == 4
+    assert len(listener.told) == 3
 
 
 async def test_closing_leaves_the_manager_as_it_was() -> None:

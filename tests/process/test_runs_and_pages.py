@@ -197,11 +197,13 @@ async def test_o13_load_and_help(real: RealServer, kernel: dict[str, str]) -> No
 async def test_o14_o15_wild_and_endless_output(real: RealServer, kernel: dict[str, str]) -> None:
     """O14, O15: surrogates, NaN, binary, 100 MB of text: bounded in the doc, whole in the log."""
     wild = (
-        "import json\n"
         "from IPython.display import display\n"
-        "from jupyter_client.jsonutil import json_default\n"
         "session = get_ipython().kernel.session\n"
-        "session.pack = lambda value: json.dumps(value, default=json_default).encode()\n"
+        "def pack(value):\n"
+        "    import json\n"
+        "    from jupyter_client.jsonutil import json_default\n"
+        "    return json.dumps(value, default=json_default).encode()\n"
+        "session.pack = pack\n"
         "print('\\ud800 lone \\x00 nul')\n"
         "display({'application/json': {'x': float('nan'), 'y': float('inf')}}, raw=True)\n"
         "display({'image/png': b'\\x89PNG\\xff', 'text/plain': 'bytes'}, raw=True)\n"
