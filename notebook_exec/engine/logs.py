@@ -36,13 +36,18 @@ class OutputLogs:
         return execution_id in self._written or self._path(execution_id).exists()
 
     async def read(self, execution_id: ExecutionId) -> AsyncIterator[bytes]:
-        """The log so far, in chunks."""
+        """The log so far, in chunks of whole lines."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, lambda: None)  # behind what is queued
         file = await asyncio.to_thread(self._path(execution_id).open, "rb")
+        begun: list[bytes] = []  # of a line whose end is yet to be read
         try:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield chunk
+                end = chunk.rfind(b"\n") + 1
+                if end:
+                    yield b"".join((*begun, chunk[:end]))
+                    begun.clear()
+                begun.append(chunk[end:])
         finally:
             file.close()
 

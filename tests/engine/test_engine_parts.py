@@ -24,7 +24,7 @@ from notebook_exec.core.model import (
 from notebook_exec.core.scheduler_events import ExecuteInput, InputRequested, Replied
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.keyed_locks import KeyedLocks
-from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.logs import CHUNK_BYTES, OutputLogs
 from notebook_exec.engine.projection import cell_state, entry, iso, shown_of
 from notebook_exec.engine.source_hash import murmur2_decimal, sha256_hex
 from notebook_exec.engine.translate import to_event
@@ -98,6 +98,20 @@ async def test_o15_a_full_log_says_so_once(tmp_path: Path) -> None:
     assert "limited to 1,000 bytes" in outputs[-1]["text"]
     assert all(output["text"] == "x" * 50 for output in outputs[:-1])
     assert 5 < len(outputs) < 20
+    await logs.close()
+
+
+async def test_o15_a_log_is_read_in_whole_lines(tmp_path: Path) -> None:
+    """O15: also where lines are longer than what is read at once."""
+    logs = OutputLogs(tmp_path, limit_bytes=10**8)
+    for size in (10, 3 * CHUNK_BYTES, 100, CHUNK_BYTES, CHUNK_BYTES - 50, 7):
+        logs.append(ExecutionId("e"), [text("x" * size)])
+    chunks = [chunk async for chunk in logs.read(ExecutionId("e"))]
+    assert len(chunks) > 1
+    for chunk in chunks:
+        assert [json.loads(line) for line in chunk.splitlines()]
+        assert chunk.endswith(b"\n")
+    assert b"".join(chunks) == (tmp_path / "e.jsonl").read_bytes()
     await logs.close()
 
 
