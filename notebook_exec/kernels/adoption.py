@@ -35,6 +35,7 @@ PRIVATE = {
         "_kernel_ports",
         "_handle_kernel_died",
         "_initialized_culler",
+        "_pending_kernels",
     ),
     "manager": (
         "_launch_args",
@@ -93,6 +94,15 @@ def has_nanny(managers: Any, kernel_id: KernelId) -> bool:
     own = manager.kernel_spec.metadata.get("kernel_provisioner", {})
     name = own.get("provisioner_name", factory.default_provisioner_name)
     return bool(name == PROVISIONER)
+
+
+def forget_failed_start(managers: Any, kernel_id: KernelId) -> None:
+    """A kernel that did not start is not to be shut down: that fails, and the server's end with it.
+
+    jupyter_client keeps it among those that are starting.
+    """
+    if kernel_id not in managers:
+        getattr(managers, "_pending_kernels", {}).pop(kernel_id, None)
 
 
 class KernelRecords:

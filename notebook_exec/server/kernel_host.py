@@ -10,6 +10,7 @@ from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from notebook_exec.core.model import InvalidInput, KernelId, KernelStartError
+from notebook_exec.kernels.adoption import forget_failed_start
 from notebook_exec.kernels.culling import CullGuard
 from notebook_exec.kernels.link import Link, LinkListener
 
@@ -78,6 +79,7 @@ class ServerKernelHost:
                 path=path, name=base, type="notebook", kernel_name=name, kernel_id=kernel_id
             )
         except Exception as error:  # whatever a kernel provisioner raises ends the queue (Q10)
+            forget_failed_start(self._kernels, kernel_id)
             message = str(error) or type(error).__name__
             raise KernelStartError(f"The kernel could not be started: {message}") from error
 
