@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -28,13 +27,6 @@ def spec(real: RealServer, name: str, *argv: str) -> None:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     server = RealServer(tmp_path_factory.mktemp("ends"))
     spec(server, "absent", "/nowhere/python", "-f", "{connection_file}")
-    spec(
-        server,
-        "dies",
-        sys.executable,
-        "-c",
-        "import sys; print('cannot load the library', file=sys.stderr); sys.exit(3)",
-    )
     server.start()
     yield server
     assert server.stop() == 0, "".join(server.log)
@@ -99,22 +91,18 @@ async def test_k1_killed(real: RealServer) -> None:
         assert (ended["state"], ended.get("reason"), ended.get("error")) == ("finished", None, None)
 
 
-@pytest.mark.parametrize(("name", "cause"), [("absent", "/nowhere/python"), ("dies", "")])
-async def test_q10_kernels_that_do_not_start(real: RealServer, name: str, cause: str) -> None:
+async def test_q10_a_kernel_that_does_not_start(real: RealServer) -> None:
     """Q10: the first cell says why, the rest is cancelled; another kernel then works."""
-    path = real.notebook(f"{name}.ipynb", "1", "2")
+    path = real.notebook("absent.ipynb", "1", "2")
     async with opened(real, path) as tab:
-        executions = await submit(real, path, kernel={"name": name})
+        executions = await submit(real, path, kernel={"name": "absent"})
         first, second = [await wait(real, execution) for execution in executions]
-        reason = "kernel_died" if name == "dies" else "kernel_start_failed"
+        reason = "kernel_start_failed"
         assert (first["state"], first["reason"]) == ("failed", reason), first
         assert (second["state"], second["reason"]) == ("cancelled", reason)
         await tab.until(lambda: tab.state("c0") == "failed")
         (error,) = tab.cell("c0")["outputs"]
-        said = json.dumps(error)
-        assert cause in said
-        if name == "dies":
-            assert "cannot load the library" in said or "exited with code 3" in said
+        assert "/nowhere/python" in json.dumps(error)
     for session in (await raw(real, "GET", "/api/sessions")).json:
         if session["path"] == path:
             await raw(real, "DELETE", f"/api/sessions/{session['id']}")
