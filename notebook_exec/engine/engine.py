@@ -79,6 +79,7 @@ class Engine:
         self._writers: dict[DocumentId, NotebookWriter] = {}
         self._active: dict[DocumentId, set[ExecutionId]] = {}
         self._cell_is_gone: set[ExecutionId] = set()
+        self._last_kernel: dict[DocumentId, KernelId] = {}
         self._keys = KeyedLocks()
         self._reopening: set[DocumentId] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -119,14 +120,6 @@ class Engine:
             raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
         runner.answer(execution_id, value, by)
         return await self.get(execution_id)
-
-    async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
-        """Stop what runs and what is queued on a kernel (Q8)."""
-        self._runner(kernel_id).interrupt(by)
-
-    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
-        """Restart a kernel in place (K2)."""
-        self._runner(kernel_id).restart()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -446,6 +439,10 @@ class Engine:
         kernel_id = await self._host.kernel_of(live.path) or self._starting(live.document_id)
         if kernel_id is not None:
             return kernel_id, False
+        # Renamed behind the back of its session, a notebook keeps its kernel (D6).
+        last = self._last_kernel.get(live.document_id)
+        if last is not None and self._host.has(last):
+            return last, False
         return KernelId(str(uuid4())), True
 
     def _starting(self, document_id: DocumentId) -> KernelId | None:
@@ -482,6 +479,7 @@ class Engine:
             for execution in request.executions:
                 if execution.document_id is not None:
                     self._hold(execution.document_id, execution.id)
+                    self._last_kernel[execution.document_id] = execution.kernel_id
             self._host.hold_active(request.executions[0].kernel_id)
             self.ledger.publish(request.executions)
             if not done.done():
@@ -553,14 +551,6 @@ class Engine:
         ]
         self._cell_is_gone.update(execution.id for execution in gone)
         self._cancel(gone, None, Reason.CELL_DELETED)
-
-    def _runner(self, kernel_id: KernelId) -> KernelRunner:
-        runner = self._runners.get(kernel_id)
-        if runner is None:
-            if not self._host.has(kernel_id):
-                raise NotFound(f"There is no kernel {kernel_id!r}.", field="kernel_id")
-            runner = self._runner_for(kernel_id, 0)
-        return runner
 
     async def _execution(self, execution_id: ExecutionId) -> Execution:
         execution = self.ledger.get(execution_id)

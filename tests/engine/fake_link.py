@@ -30,7 +30,7 @@ class Sent:
 
 
 class FakeLink:
-    """One kernel in the hands of a test; ``test_link_likeness.py`` holds it to a real one."""
+    """One kernel in the hands of a test; the tests in tests/process run the same on real ones."""
 
     def __init__(self, kernel_id: KernelId, listener: LinkListener) -> None:
         self.kernel_id = kernel_id

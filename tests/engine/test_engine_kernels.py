@@ -367,3 +367,18 @@ async def test_actions_on_kernels_that_are_not_there(world: World) -> None:
         with pytest.raises(NotFound):
             await act(KernelId("nowhere"), ADA)
     assert world.host.links == {}
+
+
+async def test_d6_a_notebook_that_was_renamed_keeps_its_kernel(world: World) -> None:
+    """D6: also where nobody told the session of the new path."""
+    world.write("a.ipynb", "0")
+    accepted = await world.submit("a.ipynb")
+    link = await world.link(accepted)
+    link.run(await link.request(0))
+    await world.over(accepted)
+    world.host.sessions.clear()
+    again = await world.submit("a.ipynb")
+    assert first(again).kernel_id == first(accepted).kernel_id
+    assert len(world.host.started) == 1
+    link.run(await link.request(1))
+    assert states(await world.over(again)) == ["finished"]
