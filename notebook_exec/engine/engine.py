@@ -121,6 +121,14 @@ class Engine:
         runner.answer(execution_id, value, by)
         return await self.get(execution_id)
 
+    async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
+        """Stop what runs and what is queued on a kernel (Q8)."""
+        self._runner(kernel_id).interrupt(by)
+
+    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
+        """Restart a kernel in place (K2)."""
+        self._runner(kernel_id).restart()
+
     # --- reading ------------------------------------------------------------------------------
 
     async def get(self, execution_id: ExecutionId) -> ExecutionView:
@@ -551,6 +559,14 @@ class Engine:
         ]
         self._cell_is_gone.update(execution.id for execution in gone)
         self._cancel(gone, None, Reason.CELL_DELETED)
+
+    def _runner(self, kernel_id: KernelId) -> KernelRunner:
+        runner = self._runners.get(kernel_id)
+        if runner is None:
+            if not self._host.has(kernel_id):
+                raise NotFound(f"There is no kernel {kernel_id!r}.", field="kernel_id")
+            runner = self._runner_for(kernel_id, 0)
+        return runner
 
     async def _execution(self, execution_id: ExecutionId) -> Execution:
         execution = self.ledger.get(execution_id)

@@ -162,6 +162,14 @@ class KernelRunner(LinkListener):
         """Cancel executions of this kernel (Q7, Q14)."""
         self._feed(event)
 
+    def interrupt(self, by: User | None) -> None:
+        """Stop what runs and what is queued (Q8)."""
+        self._feed(s.InterruptRequested(by))
+
+    def restart(self) -> None:
+        """Restart the kernel in place; the link tells when it does (K2)."""
+        self._spawn(self._needed_link().restart())
+
     def answer(self, execution_id: ExecutionId, value: str, by: User) -> None:
         """Answer the prompt of an execution. Conflict if it does not wait for one (P2)."""
         execution = self._scheduler.executions.get(execution_id)

@@ -191,6 +191,12 @@ class StandInEngine:
         async with self.counted:
             await self.counted.wait_for(lambda: self.waits > 0)
 
+    async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
+        raise NotImplementedError
+
+    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
+        raise NotImplementedError
+
     async def events(
         self, after: int | None, document_id: DocumentId | None
     ) -> AsyncIterator[tuple[int, ExecutionView]]:
