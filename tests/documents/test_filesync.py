@@ -313,8 +313,9 @@ async def test_a_document_that_never_rests_is_merged_too(folder: Folder) -> None
     async def write() -> None:
         while True:
             ytext = opened.notebook.ycells[0]["outputs"][0]["text"]
-            ytext += "x"
-            await asyncio.sleep(0)
+            with opened.room.transact():
+                ytext += "x"
+            await asyncio.sleep(0.001)  # less than any plan takes, and leaves threads their time
 
     writer = asyncio.create_task(write())
     folder.write("a.ipynb", notebook("1", "2 theirs", c0=[stream("")]))
