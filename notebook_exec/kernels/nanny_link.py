@@ -16,7 +16,6 @@ from notebook_exec.core.model import (
     Json,
     KernelId,
     KernelMessage,
-    KernelStartError,
 )
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
@@ -26,7 +25,7 @@ from notebook_exec.kernels.messages import ProtocolError, Wire, prompt_of
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
-from notebook_exec.kernels.watch import KernelWatch
+from notebook_exec.kernels.watch import KernelWatch, require_started
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +77,7 @@ class NannyLink:
 
     async def open(self) -> None:
         """See ``Link.open``."""
-        managers = self._actions.managers
-        if self.kernel_id not in managers:
-            raise KernelStartError(f"there is no kernel {self.kernel_id}")
-        ready = managers.get_kernel(self.kernel_id).ready
-        if ready.done() and (failure := ready.exception()) is not None:
-            raise KernelStartError(f"the kernel did not start: {failure}")
+        require_started(self._actions.managers, self.kernel_id)
         self._watch.start()
 
     def execute(

@@ -11,9 +11,9 @@ from concurrent.futures import Future as ThreadFuture
 from enum import Enum
 from typing import Protocol
 
-from notebook_exec.core.model import DeathReport, KernelId
+from notebook_exec.core.model import DeathReport, KernelId, KernelStartError
 from notebook_exec.kernels.actions import KernelActions
-from notebook_exec.kernels.managers import KernelManager
+from notebook_exec.kernels.managers import KernelManager, KernelManagers
 
 log = logging.getLogger(__name__)
 
@@ -257,3 +257,12 @@ def death_report(code: int) -> DeathReport:
         return DeathReport(signal=signal.Signals(-code).name)
     except ValueError:  # a real-time signal
         return DeathReport(signal=f"signal {-code}")
+
+
+def require_started(managers: KernelManagers, kernel_id: KernelId) -> None:
+    """KernelStartError if there is no such kernel, or if its start is known to have failed."""
+    if kernel_id not in managers:
+        raise KernelStartError(f"there is no kernel {kernel_id}")
+    ready = managers.get_kernel(kernel_id).ready
+    if ready.done() and (failure := ready.exception()) is not None:
+        raise KernelStartError(f"the kernel did not start: {failure}")

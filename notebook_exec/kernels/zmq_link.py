@@ -11,7 +11,6 @@ from notebook_exec.core.model import (
     Json,
     KernelId,
     KernelMessage,
-    KernelStartError,
 )
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
@@ -21,7 +20,7 @@ from notebook_exec.kernels.managers import KernelManager
 from notebook_exec.kernels.messages import Parent, Received, Wire
 from notebook_exec.kernels.peer import PeerMonitor
 from notebook_exec.kernels.sockets import Sockets
-from notebook_exec.kernels.watch import KernelWatch
+from notebook_exec.kernels.watch import KernelWatch, require_started
 
 _DRAIN_LIMIT_S = 1.0
 
@@ -54,12 +53,7 @@ class ZmqLink:
 
     async def open(self) -> None:
         """See ``Link.open``."""
-        managers = self._actions.managers
-        if self.kernel_id not in managers:
-            raise KernelStartError(f"there is no kernel {self.kernel_id}")
-        ready = managers.get_kernel(self.kernel_id).ready
-        if ready.done() and (failure := ready.exception()) is not None:
-            raise KernelStartError(f"the kernel did not start: {failure}")
+        require_started(self._actions.managers, self.kernel_id)
         self._watch.start()
 
     def execute(
