@@ -1,4 +1,4 @@
-"""The store: one SQLite file, written by one thread, read by another."""
+"""The store: one SQLite file; small changes are written at once, the others by a thread."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from notebook_exec.store import connect, overlay, queries
 from notebook_exec.store.errors import StoreError
 from notebook_exec.store.lock import StoreLock
 from notebook_exec.store.ops import AppendUpdate, Compact, DropDocument, Op, PruneHistory, SetMeta
+from notebook_exec.store.pace import Pace
 from notebook_exec.store.records import StoredDocument, StoredKernel, StoredRequest
 from notebook_exec.store.sync import Syncer
 from notebook_exec.store.writer import Batch, Outcome, Then, Writer
@@ -88,6 +89,7 @@ class Store:
         self.path = path
         self._loop = loop
         self._unwritten: deque[Batch] = deque()
+        self._in_thread = 0  # of these, those that were given to the writer's thread
         self._in_trouble = False
         self._gathered: list[tuple[Sequence[Op], Then | None]] | None = None
         self._updates_bytes: dict[DocumentId, int] = {}
@@ -117,6 +119,7 @@ class Store:
             self._syncer = Syncer(
                 database, connect.open_checkpointer(database), interval_s=sync_interval_s
             )
+        self._pace = Pace(is_allowed=uses_wal)
         self._writer = Writer(
             connect.open_writer(database, uses_wal=uses_wal),
             self._report,
@@ -163,7 +166,20 @@ class Store:
         self._count(ops)
         batch = Batch(ops, then)
         self._unwritten.append(batch)
-        self._writer.put(batch)
+        if not self._write_here(batch):
+            self._in_thread += 1
+            self._writer.put(batch)
+
+    def _write_here(self, batch: Batch) -> bool:
+        """Write at once what is small, if the writer's thread has nothing to do."""
+        if self._in_thread or not self._pace.allows(batch.ops):
+            return False
+        with self._pace.measured():
+            outcome = self._writer.write_here(batch)
+        if outcome is None:
+            return False
+        self._loop.call_soon(self._settle, outcome)
+        return True
 
     async def flush(self) -> bool:
         """Return when all that was submitted before has been written; False if it is kept (R7)."""
@@ -214,10 +230,14 @@ class Store:
     def _report(self, outcome: Outcome) -> None:
         """Runs in the writer's thread."""
         try:
-            self._loop.call_soon_threadsafe(self._settle, outcome)
+            self._loop.call_soon_threadsafe(self._settle_from_thread, outcome)
         except RuntimeError:
             # The loop was closed without closing the store: nobody is left to be told.
             log.debug("The event loop of the store is closed.")
+
+    def _settle_from_thread(self, outcome: Outcome) -> None:
+        self._in_thread -= outcome.written
+        self._settle(outcome)
 
     def _settle(self, outcome: Outcome) -> None:
         for _ in range(outcome.written):

@@ -77,6 +77,19 @@ class Writer:
         """Write ``batch`` after those put before."""
         self._queue.put(batch)
 
+    def write_here(self, batch: Batch) -> Outcome | None:
+        """Write ``batch`` in the caller's thread; only while nothing that was ``put`` is open.
+
+        None: it was not written, and has to be ``put``; the thread tells of the trouble.
+        """
+        try:
+            faults = self._commit([batch])
+        except sqlite3.DatabaseError:
+            return None
+        self._after_commit()
+        answers = [] if batch.then is None else [(batch.then, batch not in faults)]
+        return Outcome(answers, 1, list(faults.values()))
+
     def stop(self) -> None:
         """Write what was put (kept batches are tried once more), then end; does not wait."""
         self._queue.put(None)
