@@ -28,6 +28,12 @@ class Session(Protocol):
     session: str
 
 
+class KernelSpec(Protocol):
+    """A ``jupyter_client.kernelspec.KernelSpec``."""
+
+    language: str
+
+
 class KernelManager(Protocol):
     """The manager of one kernel: a ``jupyter_client.AsyncKernelManager``."""
 
@@ -39,6 +45,10 @@ class KernelManager(Protocol):
     @property
     def provisioner(self) -> Provisioner | None:
         """None before the first start."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec | None:
+        """None for a kernel that someone else started."""
 
     @property
     def ready(self) -> AsyncFuture[None] | ThreadFuture[None]:

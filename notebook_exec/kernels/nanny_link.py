@@ -25,6 +25,7 @@ from notebook_exec.kernels.messages import ProtocolError, Wire, prompt_of
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
+from notebook_exec.kernels.room_for_output import ask_for_room, is_about_room
 from notebook_exec.kernels.watch import KernelWatch, require_started
 
 log = logging.getLogger(__name__)
@@ -261,6 +262,7 @@ class NannyLink:
             return
         if self._told_ready != self._up:
             self._told_ready = self._up
+            ask_for_room(self, self._actions.managers.get_kernel(self.kernel_id))
             self._listener.on_ready()
 
     @property
@@ -307,6 +309,8 @@ class NannyLink:
             self._drop(record.channel, error)
             return None
         if record.channel != "iopub" and parent.session != self.session:
+            return None
+        if is_about_room(parent.msg_id):
             return None
         if message.msg_type == "input_request":
             self._input_request = (message.parent_id, self._wire.header_frame(record.frames))

@@ -19,6 +19,7 @@ from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.managers import KernelManager
 from notebook_exec.kernels.messages import Parent, Received, Wire
 from notebook_exec.kernels.peer import PeerMonitor
+from notebook_exec.kernels.room_for_output import ask_for_room, is_about_room
 from notebook_exec.kernels.sockets import Sockets
 from notebook_exec.kernels.watch import KernelWatch, require_started
 
@@ -151,6 +152,7 @@ class ZmqLink:
 
     def _on_ready(self) -> None:
         self._activity.take_over()
+        ask_for_room(self, self._actions.managers.get_kernel(self.kernel_id))
         self._listener.on_ready()
 
     async def drain(self) -> None:
@@ -220,6 +222,8 @@ class ZmqLink:
                     handshake.saw(message.channel, parent)
                 if handshake.is_own(parent) or message.msg_type == "iopub_welcome":
                     continue
+            if is_about_room(parent.msg_id):
+                continue
             if parent.msg_type == "interrupt_request" and self._is_foreign_interrupt(
                 message, parent
             ):

@@ -1,0 +1,73 @@
+"""What ipykernel drops when a client is slow, it drops no more once a link is there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import zmq
+from kernels_harness import Bench, LinkFactory, run
+
+LINES = 8_000
+SOURCE = f"for i in range({LINES}): print('line', i, 'x' * 200, flush=True)"
+
+
+class SlowClient:
+    """Subscribes to a kernel's iopub, with little room, and reads only when it is told to."""
+
+    def __init__(self, bench: Bench, kernel_id: str) -> None:
+        info = bench.managers.get_kernel(kernel_id).get_connection_info()
+        self._socket = zmq.Context.instance().socket(zmq.SUB)
+        self._socket.rcvhwm = 1
+        self._socket.rcvbuf = 4096
+        self._socket.subscribe(b"")
+        self._socket.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
+
+    def lines(self) -> list[int]:
+        """The numbers of the lines that come."""
+        text, last = "", f"line {LINES - 1} "
+        while last not in text[-1000:] and self._socket.poll(3_000):
+            frames = self._socket.recv_multipart()
+            content = json.loads(frames[frames.index(b"<IDS|MSG>") + 5])
+            text += content.get("text", "")
+        return [int(line.split()[1]) for line in text.splitlines()]
+
+    def close(self) -> None:
+        self._socket.close(linger=0)
+
+
+@pytest.mark.parametrize("has_link", [True, False])
+async def test_o19_a_client_that_stands_still_misses_nothing(
+    bench: Bench, factory: LinkFactory, has_link: bool
+) -> None:
+    """O19: all lines wait for a client that reads late; without a link, ipykernel drops most."""
+    kernel_id = await bench.start()
+    slow = SlowClient(bench, kernel_id)
+    try:
+        if has_link:
+            link, recorder = await bench.ready(kernel_id, factory)
+            run(link, "e1", SOURCE)
+            await recorder.done("e1")
+        else:
+            client = bench.managers.get_kernel(kernel_id).client()
+            client.start_channels()
+            await client.wait_for_ready()
+            await client.execute_interactive(SOURCE, output_hook=lambda message: None)
+            client.stop_channels()
+        found = slow.lines()
+    finally:
+        slow.close()
+    if has_link:
+        assert found == list(range(LINES))
+    else:
+        assert len(found) < LINES  # or there would be nothing to do
+
+
+async def test_k10_the_request_for_room_shows_nowhere(bench: Bench, factory: LinkFactory) -> None:
+    """K10: no count is taken, no name is left behind, and nobody is told."""
+    link, recorder = await bench.ready(await bench.start(), factory)
+    run(link, "e1", "print(sorted(n for n in dir() if not n.startswith('_')), len(In))")
+    reply = await recorder.done("e1")
+    assert reply.content["execution_count"] == 1
+    assert recorder.text("e1") == "['In', 'Out', 'exit', 'get_ipython', 'open', 'quit'] 2\n"
+    assert {message.parent_id for message in recorder.messages} <= {"", "e1"}
