@@ -36,7 +36,7 @@ from notebook_exec.engine.projection import cell_state, entry, shown_of
 from notebook_exec.engine.resumption import Resumption
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.translate import to_event
-from notebook_exec.engine.writer import NotebookWriter
+from notebook_exec.engine.writer import AT_ONCE, BEGIN_S, QUIET_S, NotebookWriter
 from notebook_exec.kernels.link import Link, LinkListener, Question
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class KernelRunner(LinkListener):
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
         self._progress = Progress(kernel_id, workplace.store, self)
         self._unsent: ExecutionId | None = None  # what the server before could not send any more
-        self._touched: dict[DocumentId, bool] = {}  # and whether it is to be written soon
+        self._touched: dict[DocumentId, float] = {}  # and within how many seconds it is written
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -360,10 +360,7 @@ class KernelRunner(LinkListener):
             of_cell = {i: e for i, e in of_cell.items() if i == last or not e.state.is_final}
             self._by_cell[key] = of_cell
         shown = shown_of(of_cell.values())
-        # That the kernel is busy with it, gave it a count and replied shows no difference: a frame
-        # for each would keep the outputs waiting.
-        is_news = effect.before is not execution.state or execution.reason is not None
-        writer = self._writer(execution.document_id, soon=is_news)
+        writer = self._writer(execution.document_id, _urgency(effect))
         writer.change(execution, cell_state(shown), entry(shown))
 
     def _clear(self, execution_id: ExecutionId) -> None:
@@ -381,7 +378,7 @@ class KernelRunner(LinkListener):
             self._cells.pop(before, None)
             self._progress.note(before)
         self.outputs.begin(execution_id, replaces=before)
-        self._writer(cell.document_id).clear(cell.cell_id)
+        self._writer(cell.document_id, BEGIN_S).clear(cell.cell_id)
 
     def _send(self, execution_id: ExecutionId) -> None:
         execution = self._scheduler.executions[execution_id]
@@ -400,10 +397,10 @@ class KernelRunner(LinkListener):
         if cell is not None:
             self._writer(cell.document_id).next_input(cell.cell_id, effect.text, effect.replace)
 
-    def _writer(self, document_id: DocumentId, *, soon: bool = True) -> NotebookWriter:
+    def _writer(self, document_id: DocumentId, within_s: float = AT_ONCE) -> NotebookWriter:
         writer = self._place.writer(document_id)
         assert writer is not None, "a notebook is held while an execution of it is not over"
-        self._touched[document_id] = soon or self._touched.get(document_id, False)
+        self._touched[document_id] = min(within_s, self._touched.get(document_id, within_s))
         return writer
 
     def _after(self) -> None:
@@ -424,16 +421,16 @@ class KernelRunner(LinkListener):
                 self._place.reopen(cell.document_id, self._after)
                 continue
             writer.dirty(execution_id, cell.cell_id, self.outputs)
-            self._touched[cell.document_id] = True
+            self._touched[cell.document_id] = AT_ONCE
         if self._widgets_told is None and self.outputs.has_widget_news:
             loop = asyncio.get_running_loop()
             self._widgets_told = loop.call_later(WIDGET_INTERVAL_S, self._tell_widgets)
         touched, self._touched = self._touched, {}
-        for document_id, soon in touched.items():
+        for document_id, within_s in touched.items():
             writer = self._place.writer(document_id)
             if writer is not None:
                 self._progress.follow(writer)
-                writer.touch(soon=soon)
+                writer.touch(within_s)
         self._plan_wake()
 
     def _is_replaced(self, execution_id: ExecutionId, cell: _Cell) -> bool:
@@ -509,3 +506,15 @@ class KernelRunner(LinkListener):
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("kernel %s: %s", self.kernel_id, task.exception(), exc_info=task.exception())
+
+
+def _urgency(change: s.Changed) -> float:
+    """Within how many seconds a change of an execution is to be seen.
+
+    That the kernel is busy with it, gave it a count and replied shows no difference: a frame for
+    each would keep the outputs waiting.
+    """
+    execution = change.execution
+    if execution.reason is not None or execution.prompt is not None or execution.state.is_final:
+        return AT_ONCE
+    return QUIET_S if change.before is execution.state else BEGIN_S

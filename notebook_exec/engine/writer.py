@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 BURST = 5
 """How many frames may follow each other at once before ``interval_s`` holds: one cell's start,
 first output and end should not wait for each other."""
+AT_ONCE = 0.0
+BEGIN_S = 0.01
+"""How long the begin of a run waits for its first output: a short cell is one frame, not three."""
 QUIET_S = 0.25
 """How long a change that shows nothing new waits for one that does."""
 
@@ -77,7 +80,6 @@ class NotebookWriter:
         self._tokens = float(BURST)
         self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._waits_for_more = False  # the timer is not that of a frame that is due
 
     def writes(self, notebook: object) -> bool:
         """Whether it is this notebook that it writes: one that was loaded anew is another."""
@@ -124,29 +126,23 @@ class NotebookWriter:
         """Have a store operation committed with the next frame."""
         self._alongside.append(op)
 
-    def touch(self, *, soon: bool = True) -> None:
-        """Write what is gathered: at once if frames are rare, else when the next one is due.
-
-        ``soon`` False: nobody sees a difference yet, so it may wait for what comes next.
-        """
-        if self._timer is not None:
-            if not soon or not self._waits_for_more:
-                return
-            self._timer.cancel()
-            self._timer = None
+    def touch(self, within_s: float = AT_ONCE) -> None:
+        """Write what is gathered within so many seconds, later only if frames are too frequent."""
         if not self._pending:
             return
         now = self._loop.time()
         self._tokens = min(BURST, self._tokens + (now - self._last) / self._interval_s)
         self._last = now
-        if not soon:
-            self._timer = self._loop.call_later(QUIET_S, self._due)
-        elif self._tokens >= 1:
+        due = now + max(within_s, (1 - self._tokens) * self._interval_s)
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due <= now:
             self.flush()
         else:
-            delay_s = (1 - self._tokens) * self._interval_s
-            self._timer = self._loop.call_later(delay_s, self._due)
-        self._waits_for_more = not soon
+            self._timer = self._loop.call_at(due, self._due)
 
     @property
     def _pending(self) -> bool:

@@ -24,7 +24,7 @@ from notebook_exec.core.model import (
 )
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
-from notebook_exec.engine.writer import BURST, NotebookWriter
+from notebook_exec.engine.writer import BURST, QUIET_S, NotebookWriter
 from notebook_exec.store.ops import PutExecution
 
 CELL, RUN = CellId("c"), ExecutionId("e")
@@ -184,7 +184,7 @@ async def test_what_shows_nothing_waits_for_what_does(desk: Desk) -> None:
     """L1: a change that nobody sees is no frame of its own."""
     running = execution(RUN, ExecutionState.RUNNING)
     desk.writer.change(running, "running", {"state": "running"})
-    desk.writer.touch(soon=False)
+    desk.writer.touch(QUIET_S)
     assert desk.paper.frames == []
     desk.print("seen\n")
     assert len(desk.paper.frames) == 1
