@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 from cases import Case, cases, progress_shown
 from processes import cpu_seconds
+from sender import Sender
 from systems import SYSTEMS, Notebook, System
 from y_client import CellMeter, YClient
 
@@ -261,7 +262,8 @@ async def measure(task: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(task["url"], headers=headers, timeout=timeout) as http:
-        system = SYSTEMS[task["system"]](http)
+        sender = Sender(task["url"], task["token"])
+        system = SYSTEMS[task["system"]](http, sender)
         opened = [
             await open_notebook(system, case, task["kernel_name"]) for _ in range(case.notebooks)
         ]
@@ -276,6 +278,7 @@ async def measure(task: dict[str, Any]) -> dict[str, Any]:
         finally:
             for one in opened:
                 await close_notebook(system, one)
+            await sender.close()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from sender import Sender
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Notebook:
 class System:
     """A server that speaks jupyter-collaboration's protocol."""
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
+    def __init__(self, http: aiohttp.ClientSession, sender: Sender) -> None:
         self.http = http
+        self.sender = sender
 
     async def room(self, path: str) -> tuple[str, str]:
         """The id of the document at ``path``, and the address of its room."""
@@ -55,7 +57,7 @@ class Ours(System):
 
     async def run(self, notebook: Notebook, indices: list[int]) -> None:
         cells = [notebook.cell_ids[index] for index in indices]
-        await self.call("POST", "/api/executions", {"path": notebook.path, "cells": cells})
+        await self.sender.post("/api/executions", {"path": notebook.path, "cells": cells})
 
 
 class NbModel(System):
@@ -69,7 +71,7 @@ class NbModel(System):
                 "document_path": notebook.path,
             }
             body = {"code": notebook.sources[index], "metadata": metadata}
-            await self.call("POST", f"/api/kernels/{notebook.kernel_id}/execute", body)
+            await self.sender.post(f"/api/kernels/{notebook.kernel_id}/execute", body)
 
 
 class Documents(System):
@@ -89,7 +91,7 @@ class Documents(System):
             for index in indices
         ]
         body = {"document_id": notebook.document_id, "cells": cells}
-        await self.call("POST", f"/api/kernels/{notebook.kernel_id}/execute", body)
+        await self.sender.post(f"/api/kernels/{notebook.kernel_id}/execute", body)
 
 
 SYSTEMS: dict[str, type[System]] = {

@@ -22,7 +22,6 @@ from .model import (
     ExecutionId,
     ExecutionState,
     KernelId,
-    NotFound,
     Reason,
     User,
 )
@@ -137,13 +136,10 @@ class Scheduler:
         """When to send TimePassed next; None if nothing waits for the time."""
         return earliest(self._hold_until, None if self._run is None else self._run.next_wake)
 
-    def position(self, execution_id: ExecutionId) -> int:
-        """0 for the one that runs, 1 for the next. Raises NotFound if it is over or unknown."""
+    def positions(self) -> dict[ExecutionId, int]:
+        """Of each that is not over: 0 for the one that runs, 1 for the next."""
         first = 1 if self._run is None else 0
-        for position, known in enumerate(self.executions, start=first):
-            if known == execution_id:
-                return position
-        raise NotFound("This execution is not in the queue.", field="execution_id")
+        return {known: position for position, known in enumerate(self.executions, start=first)}
 
     # --- events -------------------------------------------------------------------------------
 

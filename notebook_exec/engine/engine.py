@@ -155,7 +155,7 @@ class Engine:
             request_id=request_id,
             limit=limit,
         )
-        return [self._view(self.ledger.get(e.id) or e) for e in found]
+        return self._views([self.ledger.get(e.id) or e for e in found])
 
     async def wait(self, execution_id: ExecutionId, timeout_s: float) -> ExecutionView:
         """Return when it is over, comes to wait for input, or the limit is up."""
@@ -424,8 +424,7 @@ class Engine:
             runner.start(live.document_id, self._host.start(kernel_id, live.path, name))
         runner.submit(request)
         self._host.hold_active(kernel_id)  # one that ended meanwhile may have let go of it (K12)
-        views = [self._view(e) for e in request.executions]
-        return Accepted(request.id, views, False)
+        return Accepted(request.id, self._views(request.executions), False)
 
     def _kernel_named(self, submission: Submission) -> KernelId | None:
         kernel_id = submission.kernel_id
@@ -473,7 +472,7 @@ class Engine:
             if self._host.has(kernel_id):
                 runner.connect()
         limit = self._settings.max_queue_length
-        if len(runner.executions()) + count > limit:
+        if runner.queue_length + count > limit:
             raise LimitExceeded(
                 f"The queue of this kernel holds at most {limit} executions.", field="cells"
             )
@@ -511,7 +510,7 @@ class Engine:
             self._cell_is_gone.discard(execution.id)
             if has_no_cell and runner is not None:
                 self.history.keep(execution.id, runner.outputs.outputs(execution.id))
-            if runner is None or not runner.executions():
+            if runner is None or not runner.queue_length:
                 self._host.release_active(execution.kernel_id)
             if execution.document_id is not None:
                 self._release(execution.document_id, execution.id)
@@ -577,14 +576,22 @@ class Engine:
         return execution
 
     def _view(self, execution: Execution) -> ExecutionView:
-        path = None
-        if execution.document_id is not None:
-            path = self._documents.path_of(execution.document_id)
-        position = None
-        runner = self._runners.get(execution.kernel_id)
-        if runner is not None and not execution.state.is_final:
-            position = runner.position(execution.id)
-        return ExecutionView(execution, path, position)
+        return self._views([execution])[0]
+
+    def _views(self, executions: Sequence[Execution]) -> list[ExecutionView]:
+        positions: dict[KernelId, dict[ExecutionId, int]] = {}
+        views = []
+        for execution in executions:
+            document_id, kernel_id = execution.document_id, execution.kernel_id
+            path = None if document_id is None else self._documents.path_of(document_id)
+            runner = self._runners.get(kernel_id)
+            position = None
+            if runner is not None and not execution.state.is_final:
+                if kernel_id not in positions:
+                    positions[kernel_id] = runner.positions()
+                position = positions[kernel_id].get(execution.id)
+            views.append(ExecutionView(execution, path, position))
+        return views
 
     async def _outputs_of_cell(self, execution: Execution) -> list[Output] | None:
         """What the notebook holds, if the execution was its cell's last run."""

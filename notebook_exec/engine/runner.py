@@ -32,7 +32,7 @@ from notebook_exec.core.scheduler import Scheduler
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.ledger import CellKey, Ledger
 from notebook_exec.engine.progress import Progress, Store
-from notebook_exec.engine.projection import cell_state, entry, shown_of
+from notebook_exec.engine.projection import shown_of
 from notebook_exec.engine.resumption import Resumption
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.translate import to_event
@@ -182,15 +182,14 @@ class KernelRunner(LinkListener):
         self._feed(s.InputAnswered(execution_id, by))
         self._needed_link().answer_input(execution_id, value)
 
-    def executions(self) -> list[Execution]:
-        """All that are not over, the running one first."""
-        return list(self._scheduler.executions.values())
+    @property
+    def queue_length(self) -> int:
+        """How many executions are not over."""
+        return len(self._scheduler.executions)
 
-    def position(self, execution_id: ExecutionId) -> int | None:
-        """How many come before it; None if it is not in the queue."""
-        if execution_id not in self._scheduler.executions:
-            return None
-        return self._scheduler.position(execution_id)
+    def positions(self) -> dict[ExecutionId, int]:
+        """How many come before each that is not over."""
+        return self._scheduler.positions()
 
     def shut_down(self) -> None:
         """End all executions: the kernel is about to be shut down with the server (R5)."""
@@ -361,7 +360,7 @@ class KernelRunner(LinkListener):
             self._by_cell[key] = of_cell
         shown = shown_of(of_cell.values())
         writer = self._writer(execution.document_id, _urgency(effect))
-        writer.change(execution, cell_state(shown), entry(shown))
+        writer.change(execution, shown)
 
     def _clear(self, execution_id: ExecutionId) -> None:
         cell = self._cells.get(execution_id)

@@ -16,11 +16,11 @@ from notebook_exec.core.model import (
     Frame,
     FrameResult,
     InsertCell,
-    Json,
 )
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
 from notebook_exec.engine.progress import Progress, Store, commit
+from notebook_exec.engine.projection import cell_state, entry
 from notebook_exec.store.ops import PutExecution
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class NotebookWriter:
         self._loop = asyncio.get_running_loop()
         self._frame = Frame()
         self._changed: dict[ExecutionId, Execution] = {}
+        self._shown: dict[CellId, Execution] = {}
         self._alongside: list[object] = []
         self._dirty: dict[ExecutionId, tuple[CellId, KernelOutputs]] = {}
         self._tokens = float(BURST)
@@ -85,17 +86,16 @@ class NotebookWriter:
         """Whether it is this notebook that it writes: one that was loaded anew is another."""
         return notebook is self._notebook
 
-    def change(self, execution: Execution, cell_state: str, entry: dict[str, Json]) -> None:
-        """Have an execution's new value stored, and its cell show ``entry``."""
+    def change(self, execution: Execution, shown: Execution) -> None:
+        """Have an execution's new value stored, and its cell show ``shown`` of its executions."""
         assert execution.cell_id is not None
         self._changed[execution.id] = execution
+        self._shown[execution.cell_id] = shown
         patch = self._frame.cell(execution.cell_id)
-        patch.execution_state = cell_state
         if execution.execution_count is not None:
             patch.execution_count = execution.execution_count
         if execution.record_timing and execution.timing.busy is not None:
             patch.timing = execution.timing
-        self._frame.entries[execution.cell_id] = entry
 
     def clear(self, cell_id: CellId) -> None:
         """Have a run start in a cell: old outputs, count and timing go (Q5)."""
@@ -178,6 +178,10 @@ class NotebookWriter:
         dirty, self._dirty = self._dirty, {}
         changed = list(self._changed.values())
         self._changed = {}
+        shown, self._shown = self._shown, {}
+        for cell_id, execution in shown.items():
+            frame.cell(cell_id).execution_state = cell_state(execution)
+            frame.entries[cell_id] = entry(execution)
         alongside, self._alongside = self._alongside, []
         alongside.extend(map(PutExecution, changed))
         for execution_id, (cell_id, outputs) in dirty.items():

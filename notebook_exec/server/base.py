@@ -130,6 +130,14 @@ class ApiHandler(APIHandler):
         """
         return "" if self.token_authenticated else self.user.username
 
+    def set_secure_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
+        """Nothing for who shows the token with each request: no login has to be remembered.
+
+        jupyter_server signs a new one for each such request, and none of them ever comes back.
+        """
+        if "Authorization" not in self.request.headers:
+            super().set_secure_cookie(name, value, *args, **kwargs)
+
     def json_object(self) -> dict[str, Json]:
         """The body, which must be a JSON object. InvalidInput, LimitExceeded."""
         return parse_object(self.request.body, self.services.settings.max_body_bytes)

@@ -35,6 +35,9 @@ class ServerKernelHost:
         self._contents = contents_manager
         self._connect = connect
         self._cull_guard = cull_guard
+        # Looking a session up costs a query and two models, for each request to run a cell.
+        self._known: dict[str, KernelId] = {}
+        self._known_at: int | None = None
 
     def has(self, kernel_id: KernelId) -> bool:
         """Whether there is such a kernel."""
@@ -42,12 +45,30 @@ class ServerKernelHost:
 
     async def kernel_of(self, path: str) -> KernelId | None:
         """The kernel of the session of the notebook at ``path``, if it has one."""
+        stamp = self._stamp()
+        if stamp is None or stamp != self._known_at:
+            self._known.clear()
+            self._known_at = stamp
+        known = self._known.get(path)
+        if known is not None and self.has(known):
+            return known
         try:
             session = await self._sessions.get_session(path=path)
         except HTTPError:
             return None  # there is no such session
         kernel = session.get("kernel") if session else None
-        return KernelId(kernel["id"]) if kernel else None
+        if not kernel:
+            return None
+        kernel_id = KernelId(kernel["id"])
+        if stamp is not None:
+            self._known[path] = kernel_id
+        return kernel_id
+
+    def _stamp(self) -> int | None:
+        """Another number after each change of the table of sessions; None where there is none."""
+        connection = getattr(self._sessions, "connection", None)
+        changes: int | None = getattr(connection, "total_changes", None)
+        return changes
 
     def check_name(self, name: str) -> None:
         """InvalidInput if there is no such kernelspec."""

@@ -11,7 +11,6 @@ from notebook_exec.core.model import (
     DocumentId,
     ExecutionId,
     ExecutionState,
-    NotFound,
     OnError,
     Reason,
     Timing,
@@ -276,12 +275,11 @@ def test_positions() -> None:
     """A2: 0 runs, 1 is next, and who is over has none."""
     world = World(ready=False)
     world.cells("abc")
-    assert [world.scheduler.position(world.known[i].id) for i in "abc"] == [1, 2, 3]
+    assert [world.scheduler.positions()[world.known[i].id] for i in "abc"] == [1, 2, 3]
     world.do(KernelReady())
-    assert [world.scheduler.position(world.known[i].id) for i in "abc"] == [0, 1, 2]
+    assert [world.scheduler.positions()[world.known[i].id] for i in "abc"] == [0, 1, 2]
     world.end("a")
-    with pytest.raises(NotFound):
-        world.scheduler.position(world.known["a"].id)
+    assert world.known["a"].id not in world.scheduler.positions()
 
 
 def test_finished_needs_reply_and_idle() -> None:

@@ -24,6 +24,7 @@ from notebook_exec.core.model import (
 )
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.projection import entry
 from notebook_exec.engine.writer import BURST, QUIET_S, NotebookWriter
 from notebook_exec.store.ops import PutExecution
 
@@ -123,14 +124,14 @@ async def test_q16_states_go_with_the_outputs_before_them(desk: Desk) -> None:
     desk.print("last\n")
     running = execution(RUN, ExecutionState.RUNNING)
     finished = replace(running, state=ExecutionState.FINISHED, execution_count=3)
-    desk.writer.change(running, "running", {"state": "running"})
-    desk.writer.change(finished, "idle", {"state": "finished"})
+    desk.writer.change(running, running)
+    desk.writer.change(finished, finished)
     desk.writer.flush()
     frame = desk.paper.frames[-1]
     assert inserted(frame) == "last\n"
     patch = frame.cells[CELL]
     assert (patch.execution_state, patch.execution_count) == ("idle", 3)
-    assert frame.entries[CELL] == {"state": "finished"}
+    assert frame.entries[CELL] == entry(finished)
     assert list(desk.paper.alongside[-1]) == [PutExecution(finished)]
     assert desk.published == []
     desk.paper.commits[-1](True)
@@ -183,7 +184,7 @@ async def test_o13_next_inputs(desk: Desk) -> None:
 async def test_what_shows_nothing_waits_for_what_does(desk: Desk) -> None:
     """L1: a change that nobody sees is no frame of its own."""
     running = execution(RUN, ExecutionState.RUNNING)
-    desk.writer.change(running, "running", {"state": "running"})
+    desk.writer.change(running, running)
     desk.writer.touch(QUIET_S)
     assert desk.paper.frames == []
     desk.print("seen\n")
