@@ -220,7 +220,7 @@ async def test_k7_a_nanny_without_a_server(start: Start, tmp_path: Path) -> None
     nanny.detach()
     await until(lambda: not is_running(pid) and not is_running(nanny_pid))
     (spool,) = (tmp_path / "nannies").iterdir()
-    assert b"stub" in (spool / "kernel.log").read_bytes()
+    assert b"stub" in (spool / "kernel-0.log").read_bytes()
     assert list(spool.glob("journal-*"))
 
 
