@@ -10,6 +10,8 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from traitlets import Float, Int, Unicode
 
 from notebook_exec.core.model import DeathReport
 from notebook_exec.core.wire import Frame, Kind, Lease
+from notebook_exec.kernels import spools
 from notebook_exec.kernels.nanny_client import NannyAddress, NannyRefused
 from notebook_exec.kernels.nanny_control import NannyControl
 from notebook_exec.kernels.nanny_process import NannyFailed, NannyProcess
@@ -49,6 +52,7 @@ class NannyProvisioner(KernelProvisionerBase):
         self._control: NannyControl | None = None
         super().__init__(**kwargs)
         self._has_process = False
+        self._is_torn_down = False
         self._cwd: str | None = None
 
     def __del__(self) -> None:
@@ -57,7 +61,7 @@ class NannyProvisioner(KernelProvisionerBase):
         if control is not None:
             if control.exit is not None:
                 control.order_exit()
-                control.process.remove_spool()
+                spools.leave_log(control.process.spool)  # for whoever wants to know why
             self.detach()
 
     # --- what else the server wants to know ---------------------------------------------------
@@ -94,6 +98,20 @@ class NannyProvisioner(KernelProvisionerBase):
     async def command(self, kind: Kind, **fields: Any) -> Frame:
         """What the nanny answers to a command. Raises ``NannyRefused``."""
         return await self._nanny().command(kind, **fields)
+
+    @property
+    def spool(self) -> Path | None:
+        """The folder of the nanny, which may be gone."""
+        return self._control.process.spool if self._control is not None else None
+
+    @contextmanager
+    def tearing_down(self) -> Iterator[None]:
+        """A restart meanwhile replaces the nanny too, and all that it holds (K3)."""
+        self._is_torn_down = True
+        try:
+            yield
+        finally:
+            self._is_torn_down = False
 
     def detach(self) -> None:
         """Leave kernel and nanny to a server to come."""
@@ -143,8 +161,11 @@ class NannyProvisioner(KernelProvisionerBase):
         await self.send_signal(signal.SIGTERM)
 
     async def cleanup(self, restart: bool = False) -> None:
-        """The nanny goes with its kernel, and all that this started (K4); not at a restart."""
-        if restart or self._control is None:
+        """The nanny goes with its kernel, and all that this started (K4).
+
+        It stays at a restart, but for one while ``tearing_down``.
+        """
+        if self._control is None or (restart and not self._is_torn_down):
             return
         control = self._control
         self._has_process = False
@@ -257,8 +278,7 @@ class NannyProvisioner(KernelProvisionerBase):
         if self._control is not None:
             self._control.close()
             self._control.process.remove_spool()
-        root = Path(self.spool_dir or Path(jupyter_runtime_dir()) / "notebook_exec")
-        spool = root / f"{self.kernel_id or 'kernel'}-{uuid.uuid4().hex[:8]}"
+        spool = spools.new_spool(spools.root_of(self.spool_dir), self.kernel_id or "kernel")
         lease = Lease(1, uuid.uuid4().hex)
         config = self._configuration(lease)
         try:
