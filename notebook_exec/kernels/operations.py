@@ -43,6 +43,11 @@ class KernelOperations:
             raise Conflict("The kernel does not run.", reason="not_running")
         await manager.signal_kernel(signum)
 
+    def is_interrupt(self, kernel_id: KernelId, signum: int) -> bool:
+        """Whether a signal is how this kernel is interrupted (Q8). NotFound."""
+        spec = getattr(self._manager(kernel_id), "kernel_spec", None)
+        return signum == signal.SIGINT and spec is not None and spec.interrupt_mode == "signal"
+
     async def hard_restart(self, kernel_id: KernelId) -> dict[str, Json]:
         """Tear down the kernel with its nanny and start anew under the same id (K3).
 

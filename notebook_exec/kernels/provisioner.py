@@ -193,7 +193,9 @@ class NannyProvisioner(KernelProvisionerBase):
         self._make_curve_keys(km, encryption)
         if not km.connection_file:
             name = f"kernel-{self.kernel_id or uuid.uuid4()}.json"
-            km.connection_file = str(Path(jupyter_runtime_dir()) / name)
+            folder = jupyter_runtime_dir()
+            os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103 - a moment, not on a hot path
+            km.connection_file = str(Path(folder) / name)
         # The kernel has ports of its own, and a file of its own that names them: only the
         # nanny knows where.
         path = os.path.realpath(km.connection_file)  # noqa: ASYNC240 - as jupyter_client does

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tornado.iostream import StreamClosedError
 
-from notebook_exec.core.model import InvalidInput, Json, KernelId
+from notebook_exec.core.model import ExecutionState, InvalidInput, Json, KernelId
 from notebook_exec.kernels.kernel_logs import LogView
 from notebook_exec.kernels.operations import signal_number
 
@@ -21,6 +21,10 @@ _TEXT = "text/plain; charset=utf-8"
 
 class Kernels(Protocol):
     """What the handlers need; ``kernels.operations.KernelOperations`` says what it does."""
+
+    def is_interrupt(self, kernel_id: KernelId, signum: int) -> bool:
+        """NotFound."""
+        ...
 
     async def signal(self, kernel_id: KernelId, signum: int) -> None:
         """NotFound, Conflict."""
@@ -62,9 +66,18 @@ class SignalHandler(ApiHandler):
         fields.only(body, ("signal",))
         if "signal" not in body:
             raise InvalidInput("signal is missing", field="signal")
-        await self.services.kernels.signal(kernel, signal_number(body["signal"]))
+        await self._send(kernel, signal_number(body["signal"]))
         self.set_status(204)
         self.finish()
+
+    async def _send(self, kernel: KernelId, number: int) -> None:
+        services = self.services
+        if services.kernels.is_interrupt(kernel, number):
+            running = await services.engine.find(kernel_id=kernel, state=ExecutionState.RUNNING)
+            if running:  # stop means stop, and who did it is shown (Q8)
+                await services.engine.interrupt_kernel(kernel, self.user)
+                return
+        await services.kernels.signal(kernel, number)
 
 
 class StatusHandler(ApiHandler):

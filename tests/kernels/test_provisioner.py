@@ -25,8 +25,12 @@ Start = Callable[..., Awaitable[AsyncKernelManager]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts kernels under nannies; ``traits`` are those of the provisioner."""
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    """Starts kernels under nannies, where nothing of Jupyter's has been run before.
+
+    ``traits`` are those of the provisioner.
+    """
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "new" / "runtime"))
     specs = make_specs(tmp_path)
     started: list[AsyncKernelManager] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,10 +195,7 @@ class StandInEngine:
             await self.counted.wait_for(lambda: self.waits > 0)
 
     async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
-        raise NotImplementedError
-
-    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
-        raise NotImplementedError
+        self.kernels.done.append(("interrupted by", by.username))
 
     async def events(
         self, after: int | None, document_id: DocumentId | None
@@ -239,6 +237,10 @@ class StandInKernels:
     def _known(self, kernel_id: KernelId) -> None:
         if kernel_id != KERNEL:
             raise NotFound("there is no such kernel", field="kernel_id")
+
+    def is_interrupt(self, kernel_id: KernelId, signum: int) -> bool:
+        self._known(kernel_id)
+        return signum == signal.SIGINT
 
     async def signal(self, kernel_id: KernelId, signum: int) -> None:
         self._known(kernel_id)

@@ -192,7 +192,8 @@ def test_a4_a_kernel_without_a_nanny(plain: RealServer) -> None:
     while plain.ask("GET", f"{url}/status").json["state"] != "busy":
         pass
     assert plain.ask("POST", f"{url}/signal", {"signal": "SIGINT"}).status == 204
-    assert plain.wait(spinning)["error"]["ename"] == "KeyboardInterrupt"
+    ended = plain.wait(spinning)
+    assert (ended["error"]["ename"], ended["reason"]) == ("KeyboardInterrupt", "interrupted")
 
 
 def test_k5_the_log_of_a_kernel_that_is_gone(tmp_path: Path) -> None:
