@@ -329,10 +329,14 @@ class NannyLink:
             self._drop(record.channel, error)
             return
         event = notice.get("event")
+        if event in ("ready", "exited"):
+            self._watch.look()
         if event == "ready":
             self._ready = int(notice["incarnation"])
         elif event == "exited":
             self._ended = int(notice["incarnation"])
+            if self._provisioner is not None and not self._is_replaying:
+                self._provisioner.note_exit(notice)
         elif event == "interrupted":
             if notice.get("session") not in (self._manager_session, self.session):
                 self._listener.on_interrupted()

@@ -91,6 +91,11 @@ class NannyProvisioner(KernelProvisionerBase):
         """How the kernel's present process ended, None while it lives (K1)."""
         return self._control.death if self._control is not None else None
 
+    def note_exit(self, notice: dict[str, Any]) -> None:
+        """A link has read that a process of the kernel ended, perhaps before this was told."""
+        if self._control is not None:
+            self._control.note_exit(notice)
+
     async def address(self) -> NannyAddress:
         """Where a link attaches, with this server's lease. Raises ``NannyRefused``."""
         return await self._nanny().address()

@@ -90,6 +90,10 @@ class KernelWatch:
             self._task.cancel()
             await asyncio.wait({self._task})
 
+    def look(self) -> None:
+        """Someone saw that there is news: look now, and not when it is time to."""
+        self._wake.set()
+
     # --- what others do (ActionListener) --------------------------------------------------
 
     def before_interrupt(self, by: object) -> None:
