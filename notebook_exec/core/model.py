@@ -156,6 +156,8 @@ class DeathReport:
     signal: str | None = None  # "SIGKILL"
     out_of_memory: bool = False  # only where the system said so
     log_tail: str = ""
+    cpu_s: float | None = None  # processor time of its whole life
+    max_rss_bytes: int | None = None  # the most memory it held at once
 
 
 # --- what kernels say -----------------------------------------------------------------------

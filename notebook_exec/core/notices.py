@@ -30,13 +30,21 @@ def death_cause(report: DeathReport) -> str:
 
 def death_error(report: DeathReport, *, restarting: bool) -> ExecutionError:
     """The error output of the cell during which the kernel died."""
-    cause = death_cause(report)
+    cause = f"{death_cause(report)}{_usage(report)}"
     following = (
         "The kernel is being restarted. Its variables are gone: run the cells again from the top."
         if restarting
         else "Restart the kernel, then run the cells again from the top."
     )
     return _error("KernelDied", f"The kernel died. {cause}", report.log_tail, following)
+
+
+def _usage(report: DeathReport) -> str:
+    if report.cpu_s is None or report.max_rss_bytes is None:
+        return ""
+    held = report.max_rss_bytes / 2**20
+    amount = f"{held / 1024:.1f} GiB" if held >= 1024 else f"{held:.0f} MiB"
+    return f" It had used {report.cpu_s:.1f} s of processor time, and at most {amount} of memory."
 
 
 def start_error(message: str, log_tail: str) -> ExecutionError:

@@ -143,10 +143,6 @@ class EngineApi(Protocol):
         """Stop what runs and what is queued on a kernel (Q8). NotFound."""
         ...
 
-    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
-        """Restart it in place (K2). NotFound."""
-        ...
-
     def events(
         self, after: int | None, document_id: DocumentId | None
     ) -> AsyncIterator[tuple[int, ExecutionView]]:

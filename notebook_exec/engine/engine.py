@@ -125,10 +125,6 @@ class Engine:
         """Stop what runs and what is queued on a kernel (Q8)."""
         self._runner(kernel_id).interrupt(by)
 
-    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
-        """Restart a kernel in place (K2)."""
-        self._runner(kernel_id).restart()
-
     # --- reading ------------------------------------------------------------------------------
 
     async def get(self, execution_id: ExecutionId) -> ExecutionView:

@@ -166,10 +166,6 @@ class KernelRunner(LinkListener):
         """Stop what runs and what is queued (Q8)."""
         self._feed(s.InterruptRequested(by))
 
-    def restart(self) -> None:
-        """Restart the kernel in place; the link tells when it does (K2)."""
-        self._spawn(self._needed_link().restart())
-
     def answer(self, execution_id: ExecutionId, value: str, by: User) -> None:
         """Answer the prompt of an execution. Conflict if it does not wait for one (P2)."""
         execution = self._scheduler.executions.get(execution_id)

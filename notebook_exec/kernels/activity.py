@@ -34,8 +34,14 @@ class Activity:
             return  # stopping the watcher would break off a restart that someone waits for
         self._managers.stop_watching_activity(self._kernel_id)
         self._is_ours = True
-        if getattr(kernel, "execution_state", None) == "starting":
+        if getattr(kernel, "execution_state", None) in ("starting", "dead"):
             kernel.execution_state = "idle"  # it has answered; its next status says more
+
+    def ended(self, *, restarting: bool) -> None:
+        """The process is gone, and with it what it was busy with."""
+        if self._is_ours and self._kernel_id in self._managers:
+            kernel = self._managers.get_kernel(self._kernel_id)
+            kernel.execution_state = "starting" if restarting else "dead"
 
     def give_back(self) -> None:
         """The link reads no more. Safe to call twice."""

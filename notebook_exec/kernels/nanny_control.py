@@ -96,8 +96,13 @@ class NannyControl:
             elif frame.kind is Kind.WELCOME:
                 self._lease, self._takes_over = self._client.lease, False
                 self._note_status(frame.fields)
-            elif frame.fields.get("event") == "exited" and self._is_present(frame.fields):
-                self.exit = frame.fields
+            elif frame.fields.get("event") == "exited":
+                self.note_exit(frame.fields)
+
+    def note_exit(self, notice: dict[str, Any]) -> None:
+        """Take in an ``exited`` notice, if it is of the kernel's present process."""
+        if int(notice["incarnation"]) == self.incarnation:
+            self.exit = notice
 
     def order_exit(self) -> None:
         """Tell the nanny to end, without waiting."""
@@ -119,10 +124,6 @@ class NannyControl:
             self._refusal = error
             return None
 
-    def _is_present(self, notice: dict[str, Any]) -> bool:
-        """Whether a notice is of the kernel's present process."""
-        return int(notice["incarnation"]) == self.incarnation
-
     def _note_status(self, fields: dict[str, Any]) -> None:
         self.incarnation = int(fields["incarnation"])
         self.pid = int(fields["pid"]) or self.pid
@@ -131,9 +132,12 @@ class NannyControl:
 
 def death_report(exited: dict[str, Any]) -> DeathReport:
     """What an ``exited`` notice says (K1)."""
+    usage = exited.get("usage") or {}
     return DeathReport(
         exit_code=exited["exit_code"],
         signal=exited["signal"],
         out_of_memory=bool(exited["out_of_memory"]),
         log_tail=str(exited["log_tail"]),
+        cpu_s=float(usage["user_s"]) + float(usage["system_s"]) if usage else None,
+        max_rss_bytes=int(usage["max_rss_bytes"]) if usage else None,
     )

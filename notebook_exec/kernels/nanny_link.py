@@ -15,13 +15,13 @@ from notebook_exec.core.model import (
     ExecutionId,
     Json,
     KernelId,
-    KernelMessage,
 )
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
+from notebook_exec.kernels.activity import Activity
 from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
-from notebook_exec.kernels.messages import ProtocolError, Wire, prompt_of
+from notebook_exec.kernels.messages import ProtocolError, Received, Wire, prompt_of
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
@@ -56,6 +56,7 @@ class NannyLink:
         self.session = session or uuid.uuid4().hex
         self._actions = actions
         self._listener = listener
+        self._activity = Activity(actions.managers, kernel_id)
         self._watch = KernelWatch(kernel_id, actions, self)
         self._position = position or 0
         self._is_resumed = position is not None
@@ -149,6 +150,7 @@ class NannyLink:
         """See ``Link.close``."""
         await self._watch.close()
         await self._stop_connecting()
+        self._activity.give_back()
         self._disconnect()
 
     # --- what the watch tells (WatchListener) ----------------------------------------------
@@ -191,10 +193,12 @@ class NannyLink:
         known = self._provisioner.death if self._provisioner is not None else None
         if self._provisioner is not None and not self._provisioner.is_nanny_alive:
             self._disconnect()
+        self._activity.ended(restarting=restarting)
         self._listener.on_died(known or report, restarting)
 
     def on_restarting(self) -> None:
         """See ``LinkListener``."""
+        self._activity.ended(restarting=True)
         self._listener.on_restarting()
 
     def on_interrupted(self, by: object) -> None:
@@ -249,6 +253,7 @@ class NannyLink:
 
     def _on_refused(self, error: NannyRefused) -> None:
         """The kernel lives on, but for another server."""
+        self._activity.give_back()
         self._listener.on_died(DeathReport(log_tail=str(error)), False)
 
     def _look_if_ready(self) -> None:
@@ -262,6 +267,7 @@ class NannyLink:
             return
         if self._told_ready != self._up:
             self._told_ready = self._up
+            self._activity.take_over()
             ask_for_room(self, self._actions.managers.get_kernel(self.kernel_id))
             self._listener.on_ready()
 
@@ -286,21 +292,24 @@ class NannyLink:
             self._port.request(channel, msg_id, frames)
 
     def _on_records(self, records: list[Record]) -> None:
-        messages: list[KernelMessage] = []
+        batch: list[Received] = []
         for record in records:
             if record.channel == wire.NOTICE_CHANNEL:
-                if messages:
-                    self._listener.on_messages(messages)
-                    messages = []
+                self._hand_on(batch)
+                batch = []
                 self._on_notice(record)
-            elif (message := self._parse(record)) is not None:
-                messages.append(message)
-        if messages:
-            self._listener.on_messages(messages)
+            elif (received := self._parse(record)) is not None:
+                batch.append(received)
+        self._hand_on(batch)
         if self._told_ready != self._up:
             self._look_if_ready()
 
-    def _parse(self, record: Record) -> KernelMessage | None:
+    def _hand_on(self, batch: list[Received]) -> None:
+        if batch:
+            self._activity.saw(batch)
+            self._listener.on_messages([message for message, _ in batch])
+
+    def _parse(self, record: Record) -> Received | None:
         """None for what is not ours: the replies of another link to the same kernel."""
         assert self._wire is not None
         try:
@@ -315,7 +324,7 @@ class NannyLink:
         if message.msg_type == "input_request":
             self._input_request = (message.parent_id, self._wire.header_frame(record.frames))
         message.position = record.position
-        return message
+        return message, parent
 
     def _on_notice(self, record: Record) -> None:
         try:
@@ -324,10 +333,14 @@ class NannyLink:
             self._drop(record.channel, error)
             return
         event = notice.get("event")
+        if event in ("ready", "exited"):
+            self._watch.look()
         if event == "ready":
             self._ready = int(notice["incarnation"])
         elif event == "exited":
             self._ended = int(notice["incarnation"])
+            if self._provisioner is not None and not self._is_replaying:
+                self._provisioner.note_exit(notice)
         elif event == "interrupted":
             if notice.get("session") not in (self._manager_session, self.session):
                 self._listener.on_interrupted()

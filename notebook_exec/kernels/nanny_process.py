@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import notebook_exec
+from notebook_exec.core.procstat import parse_stat
+from notebook_exec.kernels.spools import CONFIG_NAME
 
 _START_LIMIT_S = 30.0
 _END_LIMIT_S = 8.0
@@ -58,7 +60,7 @@ class NannyProcess:
     def _spawn(spool: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
         _collect()
         spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = spool / "config.json"
+        path = spool / CONFIG_NAME
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(file, "w") as stream:
             json.dump({**config, "spool": str(spool)}, stream)
@@ -165,12 +167,12 @@ async def _read_line(popen: subprocess.Popen[bytes]) -> dict[str, Any]:
 def _start_time(pid: int) -> str:
     """When a process that runs was started, in whatever unit the system has; "" if it does not."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        stat = parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
     except OSError:
         if Path("/proc/self/stat").exists():
             return ""
         return _start_time_without_proc(pid)
-    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+    return "" if stat.is_over else str(stat.start_ticks)
 
 
 def _start_time_without_proc(pid: int) -> str:

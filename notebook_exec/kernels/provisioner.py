@@ -10,6 +10,8 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from traitlets import Float, Int, Unicode
 
 from notebook_exec.core.model import DeathReport
 from notebook_exec.core.wire import Frame, Kind, Lease
+from notebook_exec.kernels import spools
 from notebook_exec.kernels.nanny_client import NannyAddress, NannyRefused
 from notebook_exec.kernels.nanny_control import NannyControl
 from notebook_exec.kernels.nanny_process import NannyFailed, NannyProcess
@@ -49,6 +52,7 @@ class NannyProvisioner(KernelProvisionerBase):
         self._control: NannyControl | None = None
         super().__init__(**kwargs)
         self._has_process = False
+        self._is_torn_down = False
         self._cwd: str | None = None
 
     def __del__(self) -> None:
@@ -57,7 +61,7 @@ class NannyProvisioner(KernelProvisionerBase):
         if control is not None:
             if control.exit is not None:
                 control.order_exit()
-                control.process.remove_spool()
+                spools.leave_log(control.process.spool)  # for whoever wants to know why
             self.detach()
 
     # --- what else the server wants to know ---------------------------------------------------
@@ -87,6 +91,11 @@ class NannyProvisioner(KernelProvisionerBase):
         """How the kernel's present process ended, None while it lives (K1)."""
         return self._control.death if self._control is not None else None
 
+    def note_exit(self, notice: dict[str, Any]) -> None:
+        """A link has read that a process of the kernel ended, perhaps before this was told."""
+        if self._control is not None:
+            self._control.note_exit(notice)
+
     async def address(self) -> NannyAddress:
         """Where a link attaches, with this server's lease. Raises ``NannyRefused``."""
         return await self._nanny().address()
@@ -94,6 +103,20 @@ class NannyProvisioner(KernelProvisionerBase):
     async def command(self, kind: Kind, **fields: Any) -> Frame:
         """What the nanny answers to a command. Raises ``NannyRefused``."""
         return await self._nanny().command(kind, **fields)
+
+    @property
+    def spool(self) -> Path | None:
+        """The folder of the nanny, which may be gone."""
+        return self._control.process.spool if self._control is not None else None
+
+    @contextmanager
+    def tearing_down(self) -> Iterator[None]:
+        """A restart meanwhile replaces the nanny too, and all that it holds (K3)."""
+        self._is_torn_down = True
+        try:
+            yield
+        finally:
+            self._is_torn_down = False
 
     def detach(self) -> None:
         """Leave kernel and nanny to a server to come."""
@@ -143,8 +166,11 @@ class NannyProvisioner(KernelProvisionerBase):
         await self.send_signal(signal.SIGTERM)
 
     async def cleanup(self, restart: bool = False) -> None:
-        """The nanny goes with its kernel, and all that this started (K4); not at a restart."""
-        if restart or self._control is None:
+        """The nanny goes with its kernel, and all that this started (K4).
+
+        It stays at a restart, but for one while ``tearing_down``.
+        """
+        if self._control is None or (restart and not self._is_torn_down):
             return
         control = self._control
         self._has_process = False
@@ -172,7 +198,9 @@ class NannyProvisioner(KernelProvisionerBase):
         self._make_curve_keys(km, encryption)
         if not km.connection_file:
             name = f"kernel-{self.kernel_id or uuid.uuid4()}.json"
-            km.connection_file = str(Path(jupyter_runtime_dir()) / name)
+            folder = jupyter_runtime_dir()
+            os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103 - a moment, not on a hot path
+            km.connection_file = str(Path(folder) / name)
         # The kernel has ports of its own, and a file of its own that names them: only the
         # nanny knows where.
         path = os.path.realpath(km.connection_file)  # noqa: ASYNC240 - as jupyter_client does
@@ -257,8 +285,7 @@ class NannyProvisioner(KernelProvisionerBase):
         if self._control is not None:
             self._control.close()
             self._control.process.remove_spool()
-        root = Path(self.spool_dir or Path(jupyter_runtime_dir()) / "notebook_exec")
-        spool = root / f"{self.kernel_id or 'kernel'}-{uuid.uuid4().hex[:8]}"
+        spool = spools.new_spool(spools.root_of(self.spool_dir), self.kernel_id or "kernel")
         lease = Lease(1, uuid.uuid4().hex)
         config = self._configuration(lease)
         try:

@@ -90,6 +90,10 @@ class KernelWatch:
             self._task.cancel()
             await asyncio.wait({self._task})
 
+    def look(self) -> None:
+        """Someone saw that there is news: look now, and not when it is time to."""
+        self._wake.set()
+
     # --- what others do (ActionListener) --------------------------------------------------
 
     def before_interrupt(self, by: object) -> None:
@@ -154,7 +158,7 @@ class KernelWatch:
             self.before_shutdown()
             return
         ready = manager.ready
-        if self._phase is _Phase.OVER or ready is self._process or _is_pending(manager):
+        if self._phase is _Phase.OVER or ready is self._process or is_pending(manager):
             return
         self._process = ready
         failure = ready.exception()
@@ -174,17 +178,17 @@ class KernelWatch:
 
     async def _look_for_death(self) -> None:
         manager = self._manager()
-        if manager is None or self._phase is not _Phase.UP or _is_pending(manager):
+        if manager is None or self._phase is not _Phase.UP or is_pending(manager):
             return
         process = manager.ready
         report = await _poll(manager)
-        if report is None or manager.ready is not process or _is_pending(manager):
+        if report is None or manager.ready is not process or is_pending(manager):
             return
         self._report = report
         await self._listener.drain()
         if self._phase is _Phase.UP:  # else someone told of it or restarts it meanwhile
             self._phase = _Phase.DEAD
-            self._listener.on_died(report, _is_auto_restarted(manager))
+            self._listener.on_died(report, is_auto_restarted(manager))
 
     def _is_over(self) -> bool:
         return self._phase is _Phase.OVER
@@ -210,11 +214,11 @@ class KernelWatch:
             self._hooked = None
 
 
-def _is_pending(manager: KernelManager) -> bool:
+def is_pending(manager: KernelManager) -> bool:
     return manager.shutting_down or not manager.ready.done()
 
 
-def _is_auto_restarted(manager: KernelManager) -> bool:
+def is_auto_restarted(manager: KernelManager) -> bool:
     """Managers without ``restarter_class`` have ``autorestart`` too, but do nothing about it."""
     return manager.autorestart and hasattr(manager, "restarter_class")
 

@@ -163,12 +163,14 @@ class ZmqLink:
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """See ``LinkListener``."""
         self._disconnect()
+        self._activity.ended(restarting=restarting)
         self._listener.on_died(report, restarting)
 
     def on_restarting(self) -> None:
         """The old process may go on to speak, but does not become ready any more."""
         if self._handshake is not None:
             self._handshake.close()
+        self._activity.ended(restarting=True)
         self._listener.on_restarting()
 
     def on_interrupted(self, by: object) -> None:

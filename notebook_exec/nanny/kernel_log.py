@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 
-NAME = "kernel.log"
-
 
 class KernelLog:
     """Two files at most: when the newer one is half of the limit, the older one goes.
 
-    An offset counts all bytes since the nanny began, also those that are gone.
+    An offset counts all bytes since the nanny began, also those that are gone. Each file is
+    named for the offset of its first byte, so that they can be read when the nanny is gone.
     """
 
     def __init__(self, folder: str, *, limit_bytes: int) -> None:
-        self._path = os.path.join(folder, NAME)
-        self._older_path = self._path + ".1"
+        self._folder = folder
         self._half = max(limit_bytes // 2, 4096)
-        self._fd = self._open()
         self._begin = 0  # offset of the newer file's first byte
         self._older_begin = 0
         self.end = 0
+        self._fd = self._open()
 
     @property
     def start(self) -> int:
@@ -47,7 +45,7 @@ class KernelLog:
             return offset, os.pread(self._fd, limit_bytes, offset - self._begin)
         limit_bytes = min(limit_bytes, self._begin - offset)
         try:
-            with open(self._older_path, "rb") as file:
+            with open(self._path(self._older_begin), "rb") as file:
                 file.seek(offset - self._older_begin)
                 return offset, file.read(limit_bytes)
         except OSError:
@@ -66,14 +64,22 @@ class KernelLog:
         """The files stay."""
         os.close(self._fd)
 
+    def _path(self, begin: int) -> str:
+        return os.path.join(self._folder, f"kernel-{begin}.log")
+
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self._path, flags, 0o600)
+        return os.open(self._path(self._begin), flags, 0o600)
 
     def _rotate(self) -> None:
-        os.replace(self._path, self._older_path)
-        newer = self._open()
+        before, self._begin = self._begin, self.end
+        try:
+            newer = self._open()
+        except OSError:
+            self._begin = before
+            raise
         os.close(self._fd)
         self._fd = newer
-        self._older_begin = self._begin
-        self._begin = self.end
+        if self._older_begin < before:
+            os.unlink(self._path(self._older_begin))
+        self._older_begin = before

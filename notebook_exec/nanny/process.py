@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from notebook_exec.core.procstat import parse_stat
 from notebook_exec.nanny.memory import OomWatch
 
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +56,7 @@ class KernelProcess:
 
     def __init__(self) -> None:
         self.pid = 0  # 0: there is none
-        self.started_at = 0.0
+        self._started_at = 0.0  # by a clock that nobody sets
         self._oom = OomWatch()
         self._prctl = _prctl()
         if self._prctl is not None:
@@ -65,6 +66,11 @@ class KernelProcess:
     def is_running(self) -> bool:
         """Whether it was started and not reaped."""
         return bool(self.pid)
+
+    @property
+    def uptime_s(self) -> float:
+        """For how long it runs."""
+        return round(time.monotonic() - self._started_at, 3) if self.pid else 0.0
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> int:
         """Start it; what it writes comes out of the descriptor that is returned.
@@ -89,7 +95,7 @@ class KernelProcess:
             os.close(output)
             raise StartFailed(reason)
         self.pid = pid
-        self.started_at = time.time()
+        self._started_at = time.monotonic()
         os.set_blocking(output, False)
         return output
 
@@ -189,9 +195,9 @@ def _children() -> list[int]:
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
+                    stat = parse_stat(file.read())
             except OSError:
                 continue
-            if int(fields[1]) == me and fields[0] != b"Z":
+            if stat.parent_pid == me and not stat.is_over:
                 found.append(int(name))
     return found

@@ -9,6 +9,8 @@ from typing import Any
 
 import zmq
 
+from notebook_exec.core import wire
+from notebook_exec.core.procstat import parse_stat
 from notebook_exec.core.wire import Frame, Kind, Lease
 from notebook_exec.nanny.back import Back
 from notebook_exec.nanny.config import Config
@@ -299,8 +301,12 @@ class Supervisor:
         return {
             **self._status(),
             **_usage(self._process.pid),
-            "started_at": self._process.started_at,
-            "nanny": {"pid": os.getpid(), "uptime_s": round(time.monotonic() - self._began, 3)},
+            "uptime_s": self._process.uptime_s,
+            "nanny": {
+                "pid": os.getpid(),
+                "version": wire.VERSION,
+                "uptime_s": round(time.monotonic() - self._began, 3),
+            },
             "journal": {
                 "first": self._journal.first,
                 "last": self._journal.last,
@@ -335,9 +341,8 @@ def _usage(pid: int) -> dict[str, Any]:
     """Processor time and memory of a process, where the system says it in a file."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            stat = parse_stat(file.read())
     except OSError:
         return {}
     tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    cpu_s = (int(fields[11]) + int(fields[12])) / tick
-    return {"cpu_s": round(cpu_s, 2), "rss_bytes": int(fields[21]) * page}
+    return {"cpu_s": round(stat.cpu_ticks / tick, 2), "rss_bytes": stat.rss_pages * page}

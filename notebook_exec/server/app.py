@@ -38,7 +38,8 @@ class NotebookExecApp(ExtensionApp):
         _DEFAULTS.nanny,
         config=True,
         help="""Whether kernels are started under a nanny, a process that lets them go on while
-        there is no server. Another default kernel provisioner, if one is configured, comes first.
+        there is no server. On by default, but not on Windows, where there is none. Another
+        default kernel provisioner, if one is configured, comes first.
         """,
     )
     keep_kernels = Bool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import collaboration, executions, kernels_compat, openapi, streams
+from . import collaboration, executions, kernels, kernels_compat, openapi, streams
 
 
 def handlers() -> list[tuple[str, type[Any]]]:
@@ -19,6 +19,10 @@ def handlers() -> list[tuple[str, type[Any]]]:
         (r"/api/kernels/([^/]+)/execute", kernels_compat.ExecuteHandler),
         (r"/api/kernels/([^/]+)/requests/([^/]+)", kernels_compat.RequestHandler),
         (r"/api/kernels/([^/]+)/input", kernels_compat.InputHandler),
+        (r"/api/kernels/([^/]+)/hard-restart", kernels.HardRestartHandler),
+        (r"/api/kernels/([^/]+)/signal", kernels.SignalHandler),
+        (r"/api/kernels/([^/]+)/log", kernels.KernelLogHandler),
+        (r"/api/kernels/([^/]+)/status", kernels.StatusHandler),
         (r"/api/collaboration/session/(.+)", collaboration.SessionHandler),
         (r"/api/collaboration/room/(.+)", collaboration.RoomHandler),
         (r"/api/collaboration/fork/(.+)", collaboration.ForksHandler),

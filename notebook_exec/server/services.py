@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from notebook_exec.documents.transient import TransientRooms
     from notebook_exec.engine.api import EngineApi
 
+    from .kernels import Kernels
+
 SETTINGS_KEY = "notebook_exec_services"
 """Where the web application's settings hold the Services."""
 
@@ -30,6 +32,7 @@ class Services:
         self._engine: EngineApi | None = None
         self._documents: Documents | None = None
         self._transient_rooms: TransientRooms | None = None
+        self._kernels: Kernels | None = None
         self._failure: str | None = None
         self._settled = asyncio.Event()
 
@@ -38,11 +41,13 @@ class Services:
         engine: EngineApi,
         documents: Documents,
         transient_rooms: TransientRooms,
+        kernels: Kernels,
     ) -> None:
         """Let the requests in."""
         self._engine = engine
         self._documents = documents
         self._transient_rooms = transient_rooms
+        self._kernels = kernels
         self._settled.set()
 
     def failed(self, message: str) -> None:
@@ -86,3 +91,10 @@ class Services:
         if self._transient_rooms is None:
             raise NotStartedError("notebook_exec has not been started")
         return self._transient_rooms
+
+    @property
+    def kernels(self) -> Kernels:
+        """What is asked of kernels besides running code; only after ``wait_started``."""
+        if self._kernels is None:
+            raise NotStartedError("notebook_exec has not been started")
+        return self._kernels

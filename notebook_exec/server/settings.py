@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ class Settings:
     """What NotebookExecApp's traits say; the traits have the help texts."""
 
     state_dir: Path | None = None  # None: <jupyter data dir>/notebook_exec/<root>
-    nanny: bool = False
+    nanny: bool = os.name == "posix"
     keep_kernels: bool = False
     save_delay_s: float = 1.0
     unload_delay_s: float = 60.0

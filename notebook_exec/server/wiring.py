@@ -20,8 +20,10 @@ from notebook_exec.engine.recovery import recover
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.culling import CullGuard
+from notebook_exec.kernels.kernel_models import KernelModels
 from notebook_exec.kernels.link import Link, LinkListener
 from notebook_exec.kernels.nanny_link import NannyLink
+from notebook_exec.kernels.operations import KernelOperations
 from notebook_exec.kernels.zmq_link import ZmqLink
 from notebook_exec.store.store import Store
 
@@ -53,6 +55,7 @@ class Program:
         self._cull_guard: CullGuard | None = None
         self._rooms: TransientRooms | None = None
         self._notices: Notices | None = None
+        self._models: KernelModels | None = None
         self._pruning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -102,7 +105,9 @@ class Program:
             max_backlog_bytes=settings.max_backlog_bytes,
         )
         self._rooms = rooms
-        self._services.started(self._engine, documents, rooms)
+        self._models = KernelModels(app.kernel_manager)
+        kernels = KernelOperations(app.kernel_manager)
+        self._services.started(self._engine, documents, rooms, kernels)
 
     async def close(self) -> None:
         """End executions, save documents, close the store (R5). Safe to call twice."""
@@ -118,6 +123,8 @@ class Program:
                 await part.close()
         if self._cull_guard is not None:
             await self._cull_guard.close()
+        if self._models is not None:
+            self._models.close()
         if self._actions is not None:
             self._actions.close()
 

@@ -123,6 +123,17 @@ def test_the_kernel_dies() -> None:
     assert world.known["a"].error is not None
 
 
+def test_what_the_kernel_had_used() -> None:
+    """K1: where the system tells it."""
+    for size, said in ((3 * 2**29, "1.5 GiB"), (100 * 2**20, "100 MiB")):
+        world = World()
+        world.cells("a")
+        report = DeathReport(exit_code=0, cpu_s=61.25, max_rss_bytes=size)
+        world.do(KernelDied(report, restarting=True))
+        used = f"It had used 61.2 s of processor time, and at most {said} of memory."
+        assert used in shown(world)
+
+
 def test_the_next_step_where_nothing_restarts_it() -> None:
     """K1: the auto-restart is as configured, and the text says what to do."""
     world = World()

@@ -157,12 +157,6 @@ async def test_k2_restart_by_someone(world: World) -> None:
     link.run(await link.request(1))
     assert states(await world.over(after)) == ["finished"]
     await viewer.until(lambda: viewer.text("c0") == "so far\nlast words\n")
-    kernel_id = first(after).kernel_id
-    restarted = await world.submit("a.ipynb", "c0")
-    await link.request(2)
-    await world.engine.restart_kernel(kernel_id, BOB)
-    assert states(await world.over(restarted)) == ["cancelled"]
-    assert link.restarts == 1
 
 
 async def test_shutdown_ends_and_the_next_kernel_starts(world: World) -> None:
@@ -363,9 +357,8 @@ async def test_k12_a_kernel_with_work_is_held(world: World) -> None:
 
 async def test_actions_on_kernels_that_are_not_there(world: World) -> None:
     """A5: they are not found; nothing is made."""
-    for act in (world.engine.interrupt_kernel, world.engine.restart_kernel):
-        with pytest.raises(NotFound):
-            await act(KernelId("nowhere"), ADA)
+    with pytest.raises(NotFound):
+        await world.engine.interrupt_kernel(KernelId("nowhere"), ADA)
     assert world.host.links == {}
 
 

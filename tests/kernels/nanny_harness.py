@@ -53,7 +53,7 @@ def nanny_by_default() -> Iterator[None]:
 
 
 class _WithoutLog:
-    """Passes all on to a listener, but not the log's tail, which plain links do not have."""
+    """Passes all on to a listener, but not what plain links do not know of a death."""
 
     def __init__(self, listener: LinkListener) -> None:
         self._listener = listener
@@ -62,7 +62,9 @@ class _WithoutLog:
         return getattr(self._listener, name)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
-        self._listener.on_died(replace(report, log_tail=""), restarting)
+        self._listener.on_died(
+            replace(report, log_tail="", cpu_s=None, max_rss_bytes=None), restarting
+        )
 
 
 def without_log(kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> NannyLink:

@@ -58,6 +58,12 @@ def test_k10_the_state_is_told_to_other_clients() -> None:
     assert managers.last_kernel_activity == managers.kernel.last_activity
     activity.saw([status("idle", "execute_request")])
     assert managers.kernel.execution_state == "idle"
+    activity.saw([status("busy", "execute_request")])
+    for restarting, state in ((False, "dead"), (True, "starting")):
+        activity.ended(restarting=restarting)  # with what it was busy with
+        assert managers.kernel.execution_state == state
+        activity.take_over()
+        assert managers.kernel.execution_state == "idle"
     activity.give_back()
     activity.give_back()
     assert managers.watching

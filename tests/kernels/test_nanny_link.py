@@ -28,6 +28,7 @@ from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_link import NannyLink
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
+from notebook_exec.kernels.watch import KernelWatch
 
 Open = Callable[..., Awaitable[tuple[NannyLink, Recorder]]]
 
@@ -137,8 +138,11 @@ async def test_p5_a_prompt_is_there_after_the_reader_was_away(
     assert after.text("e1") == "ü\n"
 
 
-async def test_k1_death_is_told_with_what_is_known(bench: Bench, open_link: Open) -> None:
-    """K1: within 1 s, with the signal and the last lines of the log."""
+async def test_k1_death_is_told_with_what_is_known(
+    bench: Bench, open_link: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K1: the nanny pushes it, nobody asks; with signal, figures and the last lines of the log."""
+    monkeypatch.setattr(KernelWatch.__init__, "__kwdefaults__", {"poll_interval_s": 3600.0})
     kernel_id = await bench.start()
     link, recorder = await open_link(kernel_id)
     run(link, "e1", "log out of cheese")
@@ -150,6 +154,8 @@ async def test_k1_death_is_told_with_what_is_known(bench: Bench, open_link: Open
     _, report, restarting = recorder.events[-1]
     assert (report.signal, report.exit_code, restarting) == ("SIGKILL", None, True)
     assert report.log_tail.endswith("out of cheese")
+    assert report.max_rss_bytes > 2**20
+    assert report.cpu_s > 0
     await recorder.count("ready", 2)
     assert recorder.told == ["ready", "died", "ready"]
 

@@ -25,8 +25,12 @@ Start = Callable[..., Awaitable[AsyncKernelManager]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts kernels under nannies; ``traits`` are those of the provisioner."""
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
+    """Starts kernels under nannies, where nothing of Jupyter's has been run before.
+
+    ``traits`` are those of the provisioner.
+    """
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "new" / "runtime"))
     specs = make_specs(tmp_path)
     started: list[AsyncKernelManager] = []
 
@@ -220,7 +224,7 @@ async def test_k7_a_nanny_without_a_server(start: Start, tmp_path: Path) -> None
     nanny.detach()
     await until(lambda: not is_running(pid) and not is_running(nanny_pid))
     (spool,) = (tmp_path / "nannies").iterdir()
-    assert b"stub" in (spool / "kernel.log").read_bytes()
+    assert b"stub" in (spool / "kernel-0.log").read_bytes()
     assert list(spool.glob("journal-*"))
 
 

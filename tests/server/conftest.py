@@ -32,7 +32,7 @@ def engine(running: Server) -> StandInEngine:
     async def start() -> StandInEngine:
         engine = StandInEngine()
         documents = cast(Any, StandInDocuments())
-        running.services.started(engine, documents, cast(Any, None))
+        running.services.started(engine, documents, cast(Any, None), engine.kernels)
         running.authorizer.denied = frozenset()
         running.authorizer.asked.clear()
         return engine

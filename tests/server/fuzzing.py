@@ -13,7 +13,7 @@ NAMES = [
     "path", "document_id", "cells", "code", "insert", "kernel", "on_error", "client_id",
     "time_limit", "allow_stdin", "record_timing", "expected_revision", "cell_id", "source",
     "expected_sha256", "index", "after", "metadata", "source_hash", "request_id", "id", "name",
-    "value", "input", "format", "type", "document_path", "cell_type",
+    "value", "input", "signal", "format", "type", "document_path", "cell_type",
 ]  # fmt: skip
 GOOD: list[Any] = [PATH, DOCUMENT, KERNEL, "one", "two", "all", "stop", "code", "json", "notebook"]
 
@@ -68,6 +68,11 @@ TEMPLATES = [
     ("GET", "/api/executions/x?wait=%s"),
     ("GET", "/api/kernels/%s/execute"),
     ("GET", f"/api/kernels/{KERNEL}/requests/%s"),
+    ("GET", "/api/kernels/%s/log"),
+    ("GET", "/api/kernels/%s/status"),
+    ("POST", "/api/kernels/%s/hard-restart"),
+    ("GET", f"/api/kernels/{KERNEL}/log?offset=%s"),
+    ("GET", f"/api/kernels/{KERNEL}/log?follow=%s"),
     ("PUT", "/api/collaboration/session/%s"),
     ("GET", "/api/collaboration/timeline/%s"),
     ("PUT", "/api/collaboration/undo_redo/%s"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from notebook_exec.core.model import (
     User,
 )
 from notebook_exec.engine.api import Accepted, DocumentView, ExecutionView, Submission
+from notebook_exec.kernels.kernel_logs import LogView
 
 DOCUMENT = DocumentId("json:notebook:11111111-2222-3333-4444-555555555555")
 PATH = "folder/nb.ipynb"
@@ -40,6 +42,7 @@ class StandInEngine:
         self.answers: list[tuple[ExecutionId, str]] = []
         self.kept: dict[ExecutionId, list[Output] | None] = {}
         self.fail: Exception | None = None
+        self.kernels = StandInKernels()
         self.changes: list[tuple[int, ExecutionView]] = []
         self.watchers = 0
         self.waits = 0
@@ -192,10 +195,7 @@ class StandInEngine:
             await self.counted.wait_for(lambda: self.waits > 0)
 
     async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
-        raise NotImplementedError
-
-    async def restart_kernel(self, kernel_id: KernelId, by: User) -> None:
-        raise NotImplementedError
+        self.kernels.done.append(("interrupted by", by.username))
 
     async def events(
         self, after: int | None, document_id: DocumentId | None
@@ -225,6 +225,47 @@ class StandInEngine:
             for name in CELLS
         ]
         return DocumentView(DOCUMENT, PATH, "r1", cells)
+
+
+class StandInKernels:
+    """One kernel whose log says the same each time."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+        self.log_text = "caf\u00e9\nline 2\n".encode()
+
+    def _known(self, kernel_id: KernelId) -> None:
+        if kernel_id != KERNEL:
+            raise NotFound("there is no such kernel", field="kernel_id")
+
+    def is_interrupt(self, kernel_id: KernelId, signum: int) -> bool:
+        self._known(kernel_id)
+        return signum == signal.SIGINT
+
+    async def signal(self, kernel_id: KernelId, signum: int) -> None:
+        self._known(kernel_id)
+        self.done.append(signum)
+
+    async def hard_restart(self, kernel_id: KernelId) -> dict[str, Any]:
+        self._known(kernel_id)
+        self.done.append("hard_restart")
+        return {"id": kernel_id, "name": "k", "execution_state": "starting", "hard_restart": True}
+
+    async def status(self, kernel_id: KernelId) -> dict[str, Any]:
+        self._known(kernel_id)
+        nothing = dict.fromkeys(("pid", "cpu_percent", "rss_bytes", "uptime_s"))
+        return {"kernel_id": kernel_id, "state": "idle", **nothing, "nanny": None,
+                "allocation": None}  # fmt: skip
+
+    async def log(self, kernel_id: KernelId, offset: int, *, follow: bool) -> LogView:
+        self._known(kernel_id)
+        self.done.append(("log", follow))
+        start = min(offset, len(self.log_text))
+        return LogView(start, len(self.log_text), self._chunks(self.log_text[start:]))
+
+    async def _chunks(self, data: bytes) -> AsyncGenerator[bytes, None]:
+        for byte in data:  # also within a character
+            yield bytes([byte])
 
 
 @dataclass

@@ -26,6 +26,10 @@ ROUTES = [
     ("POST", f"/api/kernels/{KERNEL}/input", "execute", "kernels"),
     ("GET", f"/api/kernels/{KERNEL}/requests/x", "read", "kernels"),
     ("DELETE", f"/api/kernels/{KERNEL}/requests/x", "execute", "kernels"),
+    ("POST", f"/api/kernels/{KERNEL}/hard-restart", "execute", "kernels"),
+    ("POST", f"/api/kernels/{KERNEL}/signal", "execute", "kernels"),
+    ("GET", f"/api/kernels/{KERNEL}/log", "read", "kernels"),
+    ("GET", f"/api/kernels/{KERNEL}/status", "read", "kernels"),
     ("PUT", f"/api/collaboration/session/{PATH}", "read", "contents"),
     ("GET", "/api/notebook_exec/openapi.json", "read", "api"),
 ]
