@@ -29,8 +29,8 @@ class SlowClient:
         while last not in text[-1000:] and self._socket.poll(3_000):
             frames = self._socket.recv_multipart()
             content = json.loads(frames[frames.index(b"<IDS|MSG>") + 5])
-            text += content.get("text", "")
-        return [int(line.split()[1]) for line in text.splitlines()]
+            text += content["text"] if content.get("name") == "stdout" else ""
+        return [int(line.split()[1]) for line in text.splitlines() if line.startswith("line ")]
 
     def close(self) -> None:
         self._socket.close(linger=0)
