@@ -15,6 +15,7 @@ import { ServerCellExecutor } from './executor';
 import { KernelStatus } from './kernelstatus';
 import { OutputViews, forServerNotebooks } from './notebooks';
 import { showNotices } from './notices';
+import { panelPlugins } from './panel-plugin';
 import { Progress } from './progress';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
@@ -149,7 +150,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   notebooks,
   connectionLost,
   connectionWatch,
-  notices
+  notices,
+  ...panelPlugins
 ];
 
 export default plugins;
