@@ -16,7 +16,6 @@ import { KernelStatus } from './kernelstatus';
 import { OutputViews, forServerNotebooks } from './notebooks';
 import { showNotices } from './notices';
 import { panelPlugins } from './panel-plugin';
-import { Progress } from './progress';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
 
@@ -83,7 +82,6 @@ const notebooks: JupyterFrontEndPlugin<void> = {
       return DisposableSet.from([
         OutputViews.share(panel.model),
         new CellStatus(panel, entries, cancel, trans),
-        new Progress(panel, entries, trans),
         new KernelStatus(panel.sessionContext, entries),
         new Prompts(panel, entries, (id, value) => known.api.answer(id, value), trans),
         entries

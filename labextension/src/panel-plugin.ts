@@ -1,20 +1,31 @@
 // The plugins that show people what runs: the feed, the executions panel, progress, marks.
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Dialog, ICommandPalette, Notification, showDialog } from '@jupyterlab/apputils';
+import { FileBrowser, IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
+import { DisposableSet } from '@lumino/disposable';
 
+import { bellButton } from './bell';
+import { Entries, sharedDocument } from './entries';
 import { Feed } from './feed';
 import { HttpFeedSource } from './feedsource';
+import { markFiles } from './filemarks';
 import { executionsIcon } from './icons';
 import { goToCell } from './jump';
+import { forServerNotebooks } from './notebooks';
+import { TOGGLE_NOTIFICATIONS, notifyPlugin } from './notify-plugin';
 import { ExecutionsPanel } from './panel';
 import { IGroup } from './panelmodel';
+import { Progress } from './progress';
+import { TabMark } from './tabmark';
 import { notebookName } from './texts';
 import { IExecutionFeed, IExecutions } from './tokens';
 
 const SHOW = 'notebook-exec:show-executions';
 const PANEL_ID = 'notebook-exec-executions';
+/** How many runs an estimate looks back at. */
+const FINISHED_RUNS = 500;
 
 const feed: JupyterFrontEndPlugin<IExecutionFeed> = {
   id: 'notebook-exec:feed',
@@ -65,6 +76,7 @@ const panel: JupyterFrontEndPlugin<void> = {
       trans
     );
     made.id = PANEL_ID;
+    made.tools.append(bellButton(app.commands, TOGGLE_NOTIFICATIONS, trans));
     made.title.icon = executionsIcon;
     made.title.caption = trans.__('Executions');
     app.shell.add(made, 'left', { rank: 250, type: 'Executions' });
@@ -78,6 +90,59 @@ const panel: JupyterFrontEndPlugin<void> = {
       }
     });
     palette?.addItem({ command: SHOW, category: trans.__('View') });
+  }
+};
+
+const progress: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:progress',
+  description: 'How far a notebook is: in its toolbar and on its tab.',
+  autoStart: true,
+  requires: [IExecutionFeed, IExecutions, INotebookTracker],
+  optional: [ITranslator],
+  activate: (
+    _: JupyterFrontEnd,
+    { source }: IExecutionFeed,
+    executions: IExecutions,
+    tracker: INotebookTracker,
+    translator: ITranslator | null
+  ) => {
+    const trans = bundle(translator);
+    const actions = {
+      finished: (id: string) => source.finished(id, FINISHED_RUNS),
+      cancel: (id: string, all: boolean) => report(source.cancelNotebook(id, all), trans)
+    };
+    forServerNotebooks(tracker, executions, each => {
+      const shared = each.model && sharedDocument(each.model);
+      if (!shared) {
+        return null;
+      }
+      const entries = new Entries(shared);
+      return DisposableSet.from([
+        new Progress(each, entries, actions, trans),
+        new TabMark(each, entries, trans),
+        entries
+      ]);
+    });
+  }
+};
+
+const files: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:files',
+  description: 'Marks the notebooks that run in the file browser.',
+  autoStart: true,
+  requires: [IExecutionFeed],
+  optional: [IFileBrowserFactory, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    { feed: known }: IExecutionFeed,
+    browsers: IFileBrowserFactory | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = bundle(translator);
+    const local = (path: string): string => app.serviceManager.contents.localPath(path);
+    const mark = (browser: FileBrowser): void => markFiles(browser, known, local, trans);
+    browsers?.tracker.forEach(mark);
+    browsers?.tracker.widgetAdded.connect((_, browser) => mark(browser));
   }
 };
 
@@ -116,4 +181,10 @@ function bundle(translator: ITranslator | null): TranslationBundle {
   return (translator ?? nullTranslator).load('notebook_exec');
 }
 
-export const panelPlugins: JupyterFrontEndPlugin<unknown>[] = [feed, panel];
+export const panelPlugins: JupyterFrontEndPlugin<unknown>[] = [
+  feed,
+  panel,
+  progress,
+  files,
+  notifyPlugin
+];

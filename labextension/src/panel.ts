@@ -4,6 +4,7 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import type { Feed } from './feed';
+import { executionsIcon } from './icons';
 import { PanelFilter } from './panelfilter';
 import { IGroup, IViewer, counts, groups, matches, placesInQueues } from './panelmodel';
 import { PanelTree } from './paneltree';
@@ -144,7 +145,7 @@ export class ExecutionsPanel extends Widget {
     const { queued, running, waiting } = counts(all);
     const trans = this._trans;
     const parts = [
-      running > 0 ? trans._n('%1 runs', '%1 run', running) : '',
+      running > 0 ? trans.__('%1 running', running) : '',
       waiting > 0 ? trans._n('%1 waits for input', '%1 wait for input', waiting) : '',
       queued > 0 ? trans.__('%1 queued', queued) : ''
     ].filter(Boolean);
@@ -176,6 +177,7 @@ export class ExecutionsPanel extends Widget {
       );
     } else {
       this._empty.replaceChildren(
+        executionsIcon.element({ className: 'jp-nbexec-empty-icon' }),
         element('p', 'jp-nbexec-empty-title', trans.__('Nothing has run yet')),
         element(
           'p',

@@ -6,7 +6,7 @@ import { IGroup } from './panelmodel';
 import { IRowContext, RowView } from './panelrow';
 import { Children, IView, element, setAttribute, setText } from './reconcile';
 import { IRecord } from './records';
-import { notebookName } from './texts';
+import { momentText, notebookName } from './texts';
 
 /** So many rows are shown at first of what waits and of what is over, and with each "more". */
 const FIRST_ACTIVE = 6;
@@ -89,8 +89,7 @@ export class GroupView implements IView<IGroup> {
     setText(this._name, name);
     setText(this._folder, path?.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
     setAttribute(this._header, 'title', path);
-    const count = total > 0 ? trans.__('%1 of %2', done, total) : '';
-    setText(this._count, count);
+    setText(this._count, total > 0 ? trans.__('%1 of %2', done, total) : this._lastTime());
     this._cancel.hidden = active.length === 0;
     setAttribute(
       this.node,
@@ -115,6 +114,12 @@ export class GroupView implements IView<IGroup> {
         row.tick();
       }
     }
+  }
+
+  /** When the last of it ended. */
+  private _lastTime(): string {
+    const at = this._group.over[0]?.endedAt;
+    return at ? momentText(at, this._context.now()) : '';
   }
 
   private _group: IGroup;

@@ -1,6 +1,6 @@
 // What the executions panel shows: which executions, under which notebook, in which order.
 import { IRecord } from './records';
-import { ExecutionState, isFinal, isStarted } from './state';
+import { Activity, ExecutionState, activityOf, isFinal, isStarted } from './state';
 
 /** Which states are shown: all, what is not over, or what ended in one way. */
 export type StateFilter = 'all' | 'active' | 'finished' | 'failed' | 'cancelled';
@@ -174,4 +174,30 @@ export function placesInQueues(records: Iterable<IRecord>): Map<string, number> 
     queue.sort(compareActive).forEach(({ id }, index) => found.set(id, index));
   }
   return found;
+}
+
+/** What goes on in each notebook where something does, by its path. */
+export function activities(records: Iterable<IRecord>): Map<string, Activity> {
+  const byPath = new Map<string, IRecord[]>();
+  for (const record of records) {
+    if (record.path !== null && !isFinal(record.state)) {
+      const found = byPath.get(record.path) ?? [];
+      byPath.set(record.path, found);
+      found.push(record);
+    }
+  }
+  return new Map([...byPath].map(([path, found]) => [path, activityOf(found) ?? 'running']));
+}
+
+/** What goes on at a path; a folder shows what goes on below it. */
+export function activityAt(
+  active: ReadonlyMap<string, Activity>,
+  path: string,
+  isFolder: boolean
+): Activity | null {
+  if (!isFolder) {
+    return active.get(path) ?? null;
+  }
+  const below = [...active].filter(([each]) => each.startsWith(`${path}/`));
+  return below.find(([, each]) => each === 'waiting')?.[1] ?? below[0]?.[1] ?? null;
 }

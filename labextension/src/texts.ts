@@ -75,11 +75,21 @@ export function durationText(ms: number): string {
   return ms < 10_000 ? `${(Math.floor(ms / 100) / 10).toFixed(1)} s` : stopwatch(ms);
 }
 
+/** The time of day, without "AM": there is little room. */
+export function clockText(moment: Date, withSeconds = false): string {
+  return moment.toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+    ...(withSeconds ? { second: '2-digit' } : {})
+  });
+}
+
 /** A moment: the time of today, else with its day. */
 export function momentText(at: number, now: number): string {
   const moment = new Date(at);
   const isToday = moment.toDateString() === new Date(now).toDateString();
-  const time = moment.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const time = clockText(moment);
   return isToday
     ? time
     : `${moment.toLocaleDateString([], { month: 'short', day: 'numeric' })}, ${time}`;

@@ -3,7 +3,7 @@ import { rows } from './bars';
 import { Children, IView, element, setAttribute, setText } from './reconcile';
 import { IRecord } from './records';
 import { isFinal } from './state';
-import { momentText } from './texts';
+import { clockText, momentText } from './texts';
 import {
   IPlacedRow,
   ITimelineActions,
@@ -108,6 +108,7 @@ export class Timeline {
     setAttribute(this._svg, 'height', String(Math.max(y, 8)));
     this._drawNow(x(now), now <= shown.to && records.some(({ state }) => !isFinal(state)));
     this._label(shown, now);
+    this._showTip();
     if (!this._svg.querySelector('[tabindex="0"]')) {
       this._bars()[0]?.setAttribute('tabindex', '0');
     }
@@ -155,14 +156,17 @@ export class Timeline {
       this._svg.querySelector('[tabindex="0"]')?.setAttribute('tabindex', '-1');
       bar.setAttribute('tabindex', '0');
     }
-    const isShown = bar && (event.type === 'pointerover' || event.type === 'focusin');
-    this._tip.hidden = !isShown;
-    if (isShown) {
-      this._showTip(bar);
-    }
+    const isShown = event.type === 'pointerover' || event.type === 'focusin';
+    this._pointed = isShown ? bar : null;
+    this._showTip();
   };
 
-  private _showTip(bar: SVGElement): void {
+  private _showTip(): void {
+    const bar = this._pointed?.isConnected ? this._pointed : null;
+    this._tip.hidden = !bar;
+    if (!bar) {
+      return;
+    }
     const [name, ...lines] = (bar.dataset.tip ?? '').split('\n');
     this._tip.replaceChildren(
       element('div', 'jp-nbexec-tip-title', name),
@@ -185,6 +189,7 @@ export class Timeline {
     return [...this._svg.querySelectorAll<SVGElement>('.jp-nbexec-bar')];
   }
 
+  private _pointed: SVGElement | null = null;
   private _range: Range = 'latest';
   private _data: ITimelineData = { records: [], keys: [] };
   private readonly _actions: ITimelineActions;
@@ -238,11 +243,7 @@ function tickText({ at, unit }: ITick): string {
   if (unit === 'day') {
     return moment.toLocaleDateString([], { month: 'short', day: 'numeric' });
   }
-  return moment.toLocaleTimeString([], {
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(unit === 'second' ? { second: '2-digit' } : {})
-  });
+  return clockText(moment, unit === 'second');
 }
 
 function barOf(target: EventTarget | null): SVGElement | null {

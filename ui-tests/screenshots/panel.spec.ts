@@ -42,8 +42,7 @@ test('the panel with mixed states', async ({ open, server, page }) => {
   await run('survey.ipynb');
   await run('forecast.ipynb');
   await notebook.runAll();
-  const row = (text: string) =>
-    page.locator('.jp-nbexec-row').filter({ hasText: text }).first();
+  const row = (text: string) => page.locator('.jp-nbexec-row').filter({ hasText: text }).first();
   await expect(row('# Train')).toHaveAttribute('data-state', 'running', { timeout: 30_000 });
   await expect(row('time.sleep(0.04)')).toHaveAttribute('data-state', 'finished', {
     timeout: 30_000
