@@ -15,7 +15,7 @@ import { ServerCellExecutor } from './executor';
 import { KernelStatus } from './kernelstatus';
 import { OutputViews, forServerNotebooks } from './notebooks';
 import { showNotices } from './notices';
-import { Progress } from './progress';
+import { panelPlugins } from './panel-plugin';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
 
@@ -82,7 +82,6 @@ const notebooks: JupyterFrontEndPlugin<void> = {
       return DisposableSet.from([
         OutputViews.share(panel.model),
         new CellStatus(panel, entries, cancel, trans),
-        new Progress(panel, entries, trans),
         new KernelStatus(panel.sessionContext, entries),
         new Prompts(panel, entries, (id, value) => known.api.answer(id, value), trans),
         entries
@@ -149,7 +148,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   notebooks,
   connectionLost,
   connectionWatch,
-  notices
+  notices,
+  ...panelPlugins
 ];
 
 export default plugins;

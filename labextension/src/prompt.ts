@@ -3,7 +3,6 @@ import { CodeCell } from '@jupyterlab/cells';
 import type { Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
-import type { Message } from '@lumino/messaging';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
 import { Entries } from './entries';
@@ -89,7 +88,7 @@ export class Prompts implements IDisposable {
 }
 
 /** The prompt of one execution, with a line to answer it. */
-class PromptBox extends Widget {
+export class PromptBox extends Widget {
   constructor(executionId: string, prompt: IPrompt, answer: Answer, trans: TranslationBundle) {
     super({ node: document.createElement('form') });
     this.addClass('jp-nbexec-prompt');
@@ -97,7 +96,7 @@ class PromptBox extends Widget {
     this._prompt = prompt;
     this._answer = answer;
     this._trans = trans;
-    const id = `jp-nbexec-prompt-${executionId}`;
+    const id = `jp-nbexec-prompt-${PromptBox._made++}`;
     const label = document.createElement('label');
     label.className = 'jp-nbexec-prompt-label';
     label.textContent = prompt.prompt;
@@ -115,6 +114,9 @@ class PromptBox extends Widget {
     this.node.append(label, this._input, this._note);
     // The notebook's own keys must not see what is typed here.
     this.node.dataset.lmSuppressShortcuts = 'true';
+    for (const type of EVENTS) {
+      this.node.addEventListener(type, this);
+    }
   }
 
   /** Whether this is the box for that prompt. */
@@ -138,20 +140,6 @@ class PromptBox extends Widget {
     }
   }
 
-  protected override onAfterAttach(msg: Message): void {
-    super.onAfterAttach(msg);
-    for (const type of EVENTS) {
-      this.node.addEventListener(type, this);
-    }
-  }
-
-  protected override onBeforeDetach(msg: Message): void {
-    for (const type of EVENTS) {
-      this.node.removeEventListener(type, this);
-    }
-    super.onBeforeDetach(msg);
-  }
-
   private async _submit(): Promise<void> {
     this._input.disabled = true;
     try {
@@ -170,6 +158,7 @@ class PromptBox extends Widget {
     }
   }
 
+  private static _made = 0;
   private readonly _executionId: string;
   private readonly _prompt: IPrompt;
   private readonly _answer: Answer;

@@ -151,6 +151,21 @@ export function progress(entries: Iterable<IEntry>): IProgress | null {
       };
 }
 
+/** What goes on in a notebook. */
+export type Activity = 'running' | 'waiting';
+
+/** What goes on there; null: nothing. A prompt that waits is what a person must see first. */
+export function activityOf(entries: Iterable<Pick<IEntry, 'state'>>): Activity | null {
+  let found: Activity | null = null;
+  for (const { state } of entries) {
+    if (state === 'waiting_input') {
+      return 'waiting';
+    }
+    found = isFinal(state) ? found : 'running';
+  }
+  return found;
+}
+
 /** `ms` as people read a stopwatch: `7 s`, `1:05`, `2:03:09`. */
 export function stopwatch(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -163,6 +178,15 @@ export function stopwatch(ms: number): string {
     return `${minutes}:${two(seconds % 60)}`;
   }
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
+/** `ms` as a clock that keeps its width: `00:42`, `1:02:03`. */
+export function clock(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const minutes = two(Math.floor(seconds / 60) % 60);
+  const hours = Math.floor(seconds / 3600);
+  return `${hours > 0 ? `${hours}:` : ''}${minutes}:${two(seconds % 60)}`;
 }
 
 function readPrompt(value: unknown): IPrompt | null {

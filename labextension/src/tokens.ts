@@ -4,6 +4,8 @@ import { Token } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 
 import type { ExecutionsApi } from './api';
+import type { Feed } from './feed';
+import type { HttpFeedSource } from './feedsource';
 
 /** The executions that the server runs for the notebooks of this page. */
 export interface IExecutions {
@@ -22,4 +24,15 @@ export interface IExecutions {
 export const IExecutions = new Token<IExecutions>(
   'notebook-exec:IExecutions',
   'The executions that the server runs for the notebooks of this page.'
+);
+
+/** The executions of all notebooks of the server, live. */
+export interface IExecutionFeed {
+  readonly feed: Feed;
+  readonly source: HttpFeedSource;
+}
+
+export const IExecutionFeed = new Token<IExecutionFeed>(
+  'notebook-exec:IExecutionFeed',
+  'The executions of all notebooks of the server, live.'
 );

@@ -61,7 +61,7 @@ class ExecutionsHandler(ApiHandler):
 
     @allowed("execute", "kernels")
     async def delete(self) -> None:
-        """Cancel all of a notebook, or of a request (Q7)."""
+        """Cancel all of a notebook or of a request, or what of it is in one state (Q7)."""
         path, document_id = self.query("path"), self.query("document_id")
         request_id = self.query("request_id")
         given = [name for name in (path, document_id, request_id) if name is not None]
@@ -70,9 +70,9 @@ class ExecutionsHandler(ApiHandler):
                 "exactly one of path, document_id and request_id must be given", field="path"
             )
         engine = self.services.engine
-        if request_id is not None:
+        if request_id is not None or self.query("state") is not None:
             views = await self._find(_MAX_LIST)
-            if not views:
+            if not views and self.query("state") is None:
                 raise NotFound("there is no such request", field="request_id")
             ids = [view.execution.id for view in views if not view.execution.state.is_final]
             cancelled = await engine.cancel(ids, self.user)

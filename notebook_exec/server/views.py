@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from notebook_exec.core.model import Json
+from notebook_exec.core.model import Json, User
 from notebook_exec.engine.api import Accepted, ExecutionView
 
 
@@ -15,16 +15,26 @@ def iso_utc(seconds: float) -> str:
     )
 
 
+_EXCERPT_CHARACTERS = 120
+
+
+def excerpt(source: str) -> str:
+    """The first line of ``source`` that is not blank, cut: what people know a cell by."""
+    head = source[: 20 * _EXCERPT_CHARACTERS].lstrip()
+    line = head.partition("\n")[0].rstrip()
+    return line if len(line) <= _EXCERPT_CHARACTERS else line[: _EXCERPT_CHARACTERS - 1] + "…"
+
+
 def execution_json(view: ExecutionView) -> dict[str, Json]:
     """One execution without its outputs; what is not known is left out."""
     execution = view.execution
-    user = execution.requested_by
     body: dict[str, Json] = {
         "id": execution.id,
         "request_id": execution.request_id,
         "path": view.path,
         "document_id": execution.document_id,
         "cell_id": execution.cell_id,
+        "source_excerpt": excerpt(execution.source),
         "kernel_id": execution.kernel_id,
         "state": execution.state.value,
     }
@@ -45,7 +55,9 @@ def execution_json(view: ExecutionView) -> dict[str, Json]:
             "evalue": execution.error.evalue,
             "traceback": list(execution.error.traceback),
         }
-    body["requested_by"] = {"username": user.username, "display_name": user.display_name}
+    body["requested_by"] = _user_json(execution.requested_by)
+    if execution.ended_by is not None:
+        body["ended_by"] = _user_json(execution.ended_by)
     if execution.client_id is not None:
         body["client_id"] = execution.client_id
     if execution.prompt is not None:
@@ -54,6 +66,10 @@ def execution_json(view: ExecutionView) -> dict[str, Json]:
             "password": execution.prompt.password,
         }
     return body
+
+
+def _user_json(user: User) -> dict[str, Json]:
+    return {"username": user.username, "display_name": user.display_name}
 
 
 def accepted_json(accepted: Accepted) -> dict[str, Json]:

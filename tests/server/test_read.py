@@ -17,7 +17,9 @@ from notebook_exec.core.model import (
     ExecutionState,
     Prompt,
     Reason,
+    User,
 )
+from notebook_exec.server.views import excerpt
 
 URL = "/api/executions"
 
@@ -187,6 +189,40 @@ def test_q7_cancels_one_request_or_notebook(server: Server) -> None:
     (third,) = submit(server)
     answer = server.ask("DELETE", f"{URL}?path={PATH}")
     assert [e["id"] for e in answer.json["executions"]] == [third]
+
+
+def test_q7_cancels_what_waits_and_not_what_runs(server: Server, engine: StandInEngine) -> None:
+    """Q7: with a state, only what is in it."""
+    first, second = submit(server, "all")
+    change(server, engine, first, state=ExecutionState.RUNNING)
+    answer = server.ask("DELETE", f"{URL}?path={PATH}&state=queued")
+    assert [e["id"] for e in answer.json["executions"]] == [second]
+    assert server.ask("GET", f"{URL}/{first}").json["state"] == "running"
+    assert server.ask("DELETE", f"{URL}?path={PATH}&state=queued").json == {"executions": []}
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("\n  \n  x = 1  \ny", "x = 1"),
+        ("", ""),
+        (" \n", ""),
+        ("a" * 120, "a" * 120),
+        ("é" * 500, "é" * 119 + "…"),
+    ],
+)
+def test_q12_a_cell_is_known_by_its_first_line(source: str, shown: str) -> None:
+    """Q12: what is told of a run says what ran, in one line."""
+    assert excerpt(source) == shown
+
+
+def test_q12_tells_who_ended_it(server: Server, engine: StandInEngine) -> None:
+    """Q12: who cancelled it is told beside who asked for it."""
+    (known,) = submit(server)
+    ada = User("ada", "Ada")
+    change(server, engine, known, state=ExecutionState.CANCELLED, ended_by=ada)
+    told = server.ask("GET", f"{URL}/{known}").json
+    assert told["ended_by"] == {"username": "ada", "display_name": "Ada"}
 
 
 def test_q7_cancelling_what_is_over_changes_nothing(server: Server, engine: StandInEngine) -> None:
