@@ -1,9 +1,11 @@
 // A typed client of the server's HTTP interface (SPEC A1, A2).
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import type { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError } from './errors';
+import { field, requestJson } from './http';
 import { ExecutionState, IExecutionError, isState, readError } from './state';
+
+const ROUTE = 'api/executions';
 
 /** What to run, as `POST /api/executions` takes it. */
 export interface ISubmission {
@@ -14,6 +16,9 @@ export interface ISubmission {
   }[];
   readonly client_id: string;
   readonly record_timing: boolean;
+  readonly allow_stdin: boolean;
+  /** Seconds; without it there is no limit. */
+  readonly time_limit?: number;
   readonly kernel?: { readonly id: string };
 }
 
@@ -76,24 +81,8 @@ export class ExecutionsApi {
     });
   }
 
-  private async _request(path: string, init: RequestInit): Promise<unknown> {
-    const base = URLExt.join(this._settings.baseUrl, 'api/executions');
-    const response = await ServerConnection.makeRequest(
-      path ? URLExt.join(base, path) : base,
-      init,
-      this._settings
-    );
-    const text = await response.text();
-    const answer = parse(text);
-    if (!response.ok) {
-      throw new ApiError(
-        textField(answer, 'message') || response.statusText,
-        response.status,
-        textField(answer, 'reason'),
-        textField(answer, 'field')
-      );
-    }
-    return answer;
+  private _request(path: string, init: RequestInit): Promise<unknown> {
+    return requestJson(this._settings, path ? `${ROUTE}/${path}` : ROUTE, init);
   }
 
   private readonly _settings: ServerConnection.ISettings;
@@ -112,23 +101,4 @@ function readExecution(value: unknown): IExecution {
     state,
     error: readError(field(value, 'error'))
   };
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
-}
-
-function textField(value: unknown, name: string): string {
-  const text = field(value, name);
-  return typeof text === 'string' ? text : '';
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -181,7 +181,8 @@ class CellBadge implements IDisposable {
     // By the server's clock at first sight, by this page's from there: clocks differ.
     this._ran ??= Math.max(0, Date.now() - (entry.startedAt ?? Date.now()));
     this._seen ??= Date.now();
-    return stopwatch(this._ran + Date.now() - this._seen);
+    const time = stopwatch(this._ran + Date.now() - this._seen);
+    return entry.reason ? this._trans.__('Stopping · %1', time) : time;
   }
 
   private _setText(text: string): void {

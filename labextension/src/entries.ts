@@ -20,6 +20,11 @@ export function documentId(notebook: INotebookModel): string | null {
 
 /** The shown run of each cell of one notebook. */
 export class Entries implements IDisposable {
+  /** What a document says at this moment, by cell id. */
+  static read(document: Y.Doc): Map<string, IEntry> {
+    return readAll(document.getMap('execution'));
+  }
+
   constructor(document: Y.Doc) {
     this._map = document.getMap('execution');
     this._map.observeDeep(this._onChange);
@@ -48,14 +53,7 @@ export class Entries implements IDisposable {
   }
 
   all(): Map<string, IEntry> {
-    const entries = new Map<string, IEntry>();
-    this._map.forEach((value, cellId) => {
-      const entry = readEntry(value);
-      if (entry) {
-        entries.set(cellId, entry);
-      }
-    });
-    return entries;
+    return readAll(this._map);
   }
 
   private readonly _onChange = (): void => this._changed.emit();
@@ -63,4 +61,15 @@ export class Entries implements IDisposable {
   private _isDisposed = false;
   private readonly _map: Y.Map<unknown>;
   private readonly _changed = new Signal<this, void>(this);
+}
+
+function readAll(map: Y.Map<unknown>): Map<string, IEntry> {
+  const entries = new Map<string, IEntry>();
+  map.forEach((value, cellId) => {
+    const entry = readEntry(value);
+    if (entry) {
+      entries.set(cellId, entry);
+    }
+  });
+  return entries;
 }

@@ -83,6 +83,7 @@ export class ServerCellExecutor implements INotebookCellExecutor {
   private _submit(batch: readonly Options[]) {
     const { notebook, notebookConfig, sessionContext } = batch[0];
     const kernelId = sessionContext?.session?.kernel?.id;
+    const { timeLimitS, allowInput } = this._executions.runOptions;
     notebook.deletedCells.splice(0);
     const submission = {
       document_id: documentId(notebook) ?? '',
@@ -93,6 +94,8 @@ export class ServerCellExecutor implements INotebookCellExecutor {
       })),
       client_id: this._executions.clientId,
       record_timing: notebookConfig.recordTiming,
+      allow_stdin: allowInput,
+      ...(timeLimitS > 0 ? { time_limit: timeLimitS } : {}),
       ...(kernelId ? { kernel: { id: kernelId } } : {})
     };
     const key = UUID.uuid4();

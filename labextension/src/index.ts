@@ -1,6 +1,7 @@
 // The plugins of notebook_exec in JupyterLab and Notebook 7.
 import { IConnectionLost, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
+import { DocumentWidget } from '@jupyterlab/docregistry';
 import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
 import { ServerConnection } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -9,6 +10,7 @@ import { DisposableSet } from '@lumino/disposable';
 
 import { CellStatus } from './cellstatus';
 import { connectionNotice, watchKernels } from './connection';
+import { controlPlugins } from './control-plugin';
 import { Entries, sharedDocument } from './entries';
 import { Executions } from './executions';
 import { ServerCellExecutor } from './executor';
@@ -30,7 +32,12 @@ const executions: JupyterFrontEndPlugin<IExecutions> = {
   activate: (app: JupyterFrontEnd, registry: ISettingRegistry | null) => {
     const made = new Executions(app.serviceManager.serverSettings);
     const read = (settings: ISettingRegistry.ISettings): void => {
-      made.serverSide = settings.composite.serverSide !== false;
+      const { serverSide, timeLimit, allowInput } = settings.composite;
+      made.runOptions = {
+        timeLimitS: typeof timeLimit === 'number' ? timeLimit : 0,
+        allowInput: allowInput !== false
+      };
+      made.serverSide = serverSide !== false;
     };
     registry?.load(executions.id).then(
       settings => {
@@ -133,8 +140,13 @@ const notices: JupyterFrontEndPlugin<void> = {
   id: 'notebook-exec:notices',
   description: 'Shows what the server has to say: conflicts with a file, a full disk.',
   autoStart: true,
-  activate: (app: JupyterFrontEnd) => {
-    showNotices(app.serviceManager.events);
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null) => {
+    const isOpen = (path: string): boolean =>
+      [...app.shell.widgets('main')].some(
+        widget => widget instanceof DocumentWidget && widget.context.localPath === path
+      );
+    showNotices(app.serviceManager.events, isOpen, bundle(translator));
   }
 };
 
@@ -149,7 +161,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   connectionLost,
   connectionWatch,
   notices,
-  ...panelPlugins
+  ...panelPlugins,
+  ...controlPlugins
 ];
 
 export default plugins;

@@ -14,6 +14,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type * as Y from 'yjs';
 
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
+import { withLink } from './omitted';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
 const SILENT = { silent: true };
@@ -256,7 +257,7 @@ export class OutputView implements IDisposable {
         ? (output as Y.Map<unknown>).toJSON()
         : output
     ) as nbformat.IOutput;
-    return Array.isArray(plain.text) ? { ...plain, text: plain.text.join('') } : plain;
+    return withLink(Array.isArray(plain.text) ? { ...plain, text: plain.text.join('') } : plain);
   }
 
   private _apply(change: () => void): void {

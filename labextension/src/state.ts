@@ -37,6 +37,13 @@ export interface IEntry {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly requestedBy: string;
+  /** Its login name, where `requestedBy` is for people. */
+  readonly requestedByUser: string;
+  /** Why it ended as it did; while it runs, why it is being stopped; else empty. */
+  readonly reason: string;
+  /** Who ended it, if anyone did. */
+  readonly endedBy: string;
+  readonly endedByUser: string;
   readonly error: IExecutionError | null;
   readonly prompt: IPrompt | null;
 }
@@ -74,6 +81,10 @@ export function readEntry(value: unknown): IEntry | null {
     startedAt: readTime(fields.started_at),
     endedAt: readTime(fields.ended_at),
     requestedBy: readUser(fields.requested_by),
+    requestedByUser: readLogin(fields.requested_by),
+    reason: asString(fields.reason),
+    endedBy: readUser(fields.ended_by),
+    endedByUser: readLogin(fields.ended_by),
     error: readError(fields.error),
     prompt: readPrompt(fields.prompt)
   };
@@ -197,6 +208,10 @@ function readPrompt(value: unknown): IPrompt | null {
 function readUser(value: unknown): string {
   const fields = asRecord(value);
   return fields ? asString(fields.display_name) || asString(fields.username) : asString(value);
+}
+
+function readLogin(value: unknown): string {
+  return asString(asRecord(value)?.username);
 }
 
 function asString(value: unknown): string {

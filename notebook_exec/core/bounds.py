@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from notebook_exec.core.entries import Entry, Rich, Stream
-from notebook_exec.core.model import Json, Output
+from notebook_exec.core.model import ExecutionId, Json, Output
 from notebook_exec.core.terminal import start_of
 
 
@@ -16,9 +16,11 @@ class Bounds:
     stay rare: no more is written to the document than twice what the kernel printed.
     """
 
-    __slots__ = ("limit_bytes", "notice", "omitted_bytes")
+    __slots__ = ("_logged_as", "limit_bytes", "notice", "omitted_bytes")
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, logged_as: ExecutionId | None = None) -> None:
+        """``logged_as``: whose log has the whole; named in the notice, so that pages link to it."""
+        self._logged_as = logged_as
         self.limit_bytes = limit_bytes
         self.notice: Rich | None = None
         self.omitted_bytes = 0
@@ -45,7 +47,7 @@ class Bounds:
             stay, head, tail = _split(entries, half_bytes)
         tail, dropped = _trimmed(tail, self.limit_bytes // 4)
         self.omitted_bytes += dropped
-        self.notice = _notice(self.omitted_bytes)
+        self.notice = _notice(self.omitted_bytes, self._logged_as)
         return stay, [*head, self.notice, *tail]
 
 
@@ -130,13 +132,16 @@ def _trimmed(tail: list[Entry], limit_bytes: int) -> tuple[list[Entry], int]:
     return kept[::-1], dropped
 
 
-def _notice(omitted_bytes: int) -> Rich:
+def _notice(omitted_bytes: int, logged_as: ExecutionId | None) -> Rich:
     amount = (
         f"{omitted_bytes / 2**20:,.1f} MiB"
         if omitted_bytes >= 2**20
         else f"{omitted_bytes:,} bytes"
     )
     text = f"[… {amount} of output left out here; all of it is in the log of this execution …]"
-    metadata: dict[str, Json] = {"notebook_exec": {"omitted_bytes": omitted_bytes}}
+    about: dict[str, Json] = {"omitted_bytes": omitted_bytes}
+    if logged_as is not None:
+        about["execution_id"] = logged_as
+    metadata: dict[str, Json] = {"notebook_exec": about}
     # Not a stream: JupyterLab would join it with the tail's text if that has the same name.
     return Rich({"output_type": "display_data", "data": {"text/plain": text}, "metadata": metadata})

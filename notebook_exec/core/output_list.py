@@ -16,6 +16,7 @@ from notebook_exec.core.entries import Entry, Rich, Stream
 from notebook_exec.core.model import (
     ClearOutputs,
     DeleteOutputs,
+    ExecutionId,
     InsertOutputs,
     Json,
     Output,
@@ -45,12 +46,12 @@ class OutputList:
         "_updated",
     )
 
-    def __init__(self, *, limit_bytes: int) -> None:
+    def __init__(self, *, limit_bytes: int, logged_as: ExecutionId | None = None) -> None:
         self._entries: list[Entry] = []
         self._settled_bytes = 0  # of all entries but the last
         self._clear_next = False  # the next output takes the place of all (SPEC O4)
         self._updated: list[Rich] = []
-        self._bounds = Bounds(limit_bytes)
+        self._bounds = Bounds(limit_bytes, logged_as)
         self._spill = Spill()
         self._shown = 0  # how many outputs the document has
         self._kept = 0  # how many of those, from the first on, are in the list as they were

@@ -75,7 +75,8 @@ class KernelOutputs:
         if replaces is not None:
             self.forget(replaces)
         self.forget(execution_id)
-        self._lists[execution_id] = OutputList(limit_bytes=self._limit_bytes)
+        held = OutputList(limit_bytes=self._limit_bytes, logged_as=execution_id)
+        self._lists[execution_id] = held
 
     def resume(
         self,

@@ -6,7 +6,7 @@ import posixpath
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from notebook_exec.core.model import CellId, DocumentId, InvalidInput, Json
 
@@ -34,13 +34,25 @@ class SyncSettings:
     retry_s: float = 30.0  # at most so long between two tries of a save that fails
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the users of a document should read.
+
+    ``topic``: which trouble it is about, if a later notice may say that it ``is_over``.
+    """
+
+    text: str
+    topic: Literal["saving", "missing"] | None = None
+    is_over: bool = False
+
+
 class SyncHost(Protocol):
     """What a FileSync needs to know of, and has to tell, the rest of the program."""
 
     def is_running(self, cell_id: CellId) -> bool:
         """Whether an execution writes the outputs of this cell."""
 
-    def notice(self, text: str) -> None:
+    def notice(self, notice: Notice) -> None:
         """Something the users of this document should read."""
 
     def store(self, agreement: FileAgreement) -> Sequence[object]:

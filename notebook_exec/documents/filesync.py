@@ -20,6 +20,7 @@ from notebook_exec.core.model import (
 )
 from notebook_exec.documents.agreement import (
     FileAgreement,
+    Notice,
     SyncHost,
     SyncSettings,
     name_beside,
@@ -284,7 +285,7 @@ class FileSync:
             self.is_missing = False
             self._stat = None
             self._show({"file_missing": False})
-            self._host.notice(f"{path} is back.")
+            self._host.notice(Notice(f"{path} is back.", "missing", is_over=True))
         return stat
 
     def _lost(self) -> NotFound:
@@ -292,9 +293,10 @@ class FileSync:
         if not self.is_missing:
             self.is_missing = True
             self._show({"file_missing": True})
-            self._host.notice(
+            text = (
                 f"{self.path} was deleted or moved out of reach. The document is kept, not saved."
             )
+            self._host.notice(Notice(text, "missing"))
             self._host.settled()
         return NotFound(f"There is no file {self.path!r}.", field="path")
 
@@ -338,10 +340,11 @@ class FileSync:
             if merge.overruled:
                 await self._keep(beside, merge)
         if merge.overruled:
-            self._host.notice(
+            text = (
                 f"{path} was changed by another program, and so was the document. The file's "
                 f"version is shown; the document's is kept in {beside}."
             )
+            self._host.notice(Notice(text))
 
     def _running(self, snapshot: Snapshot) -> set[str]:
         return {c for c in snapshot.cell_ids() if self._host.is_running(CellId(c))}
@@ -391,9 +394,10 @@ class FileSync:
             return
         self._complaint = text
         log.warning("%s", text)
-        self._host.notice(f"{text} Nothing is lost: it is tried again.")
+        self._host.notice(Notice(f"{text} Nothing is lost: it is tried again.", "saving"))
 
     def _all_well(self) -> None:
         if self._complaint:
             self._complaint = ""
-            self._host.notice(f"{self.path} is in step with its file again.")
+            text = f"{self.path} is in step with its file again."
+            self._host.notice(Notice(text, "saving", is_over=True))

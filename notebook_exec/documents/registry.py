@@ -19,7 +19,7 @@ from notebook_exec.core.model import (
     Json,
     NotFound,
 )
-from notebook_exec.documents.agreement import FileAgreement, SyncSettings, split_id
+from notebook_exec.documents.agreement import FileAgreement, Notice, SyncSettings, split_id
 from notebook_exec.documents.files import FileContent, Files
 from notebook_exec.documents.filesync import FileSync
 from notebook_exec.documents.load import client_id_of, fill, new_document, prepare, session_of
@@ -56,7 +56,7 @@ class Hooks:
     """
 
     is_running: Callable[[DocumentId, CellId], bool] = lambda _document, _cell: False
-    on_notice: Callable[[DocumentId, str], None] = lambda _document, _text: None
+    on_notice: Callable[[DocumentId, Notice], None] = lambda _document, _notice: None
     store: Callable[[FileAgreement], Sequence[object]] = lambda _agreement: ()
 
 
@@ -367,8 +367,8 @@ class _Host:
     def is_running(self, cell_id: CellId) -> bool:
         return self._documents.hooks.is_running(self._document_id, cell_id)
 
-    def notice(self, text: str) -> None:
-        self._documents.hooks.on_notice(self._document_id, text)
+    def notice(self, notice: Notice) -> None:
+        self._documents.hooks.on_notice(self._document_id, notice)
 
     def store(self, agreement: FileAgreement) -> Sequence[object]:
         return self._documents.hooks.store(agreement)

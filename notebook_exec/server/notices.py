@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_exec.core.model import DocumentId
+from notebook_exec.documents.agreement import Notice
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +23,26 @@ class Notices:
         if SCHEMA_ID not in event_logger.schemas:
             event_logger.register_event_schema(_SCHEMA)
 
-    def of_document(self, document_id: DocumentId, path: str | None, message: str) -> None:
+    def of_document(self, document_id: DocumentId, path: str | None, notice: Notice) -> None:
         """To those who have a document open."""
-        log.warning("%s: %s", path, message)
-        data = {"level": "warning", "message": message, "document_id": document_id}
-        self._emit(data if path is None else {**data, "path": path})
+        log.warning("%s: %s", path, notice.text)
+        data = {
+            "level": "info" if notice.is_over else "warning",
+            "message": notice.text,
+            "document_id": document_id,
+        }
+        if path is not None:
+            data["path"] = path
+        if notice.topic is not None:
+            data["topic"] = notice.topic
+        self._emit(data)
 
     def store_in_trouble(self, reason: str) -> None:
         """The disk takes nothing for now (R7)."""
         self._emit(
             {
                 "level": "error",
+                "topic": "store",
                 "message": "The server cannot write to its disk. Cells keep running, but what they "
                 f"put out from now on is lost if the server stops. ({reason})",
             }
@@ -41,7 +51,11 @@ class Notices:
     def store_recovered(self) -> None:
         """All that was kept is written (R7)."""
         self._emit(
-            {"level": "info", "message": "The server can write to its disk again; nothing is lost."}
+            {
+                "level": "info",
+                "topic": "store",
+                "message": "The server can write to its disk again; nothing is lost.",
+            }
         )
 
     def _emit(self, data: dict[str, str]) -> None:

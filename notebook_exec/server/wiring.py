@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from notebook_exec.core.model import CellId, DocumentId, KernelId
+from notebook_exec.documents.agreement import Notice
 from notebook_exec.documents.files import Files
 from notebook_exec.documents.registry import Documents, DocumentSettings, Hooks
 from notebook_exec.documents.transient import TransientRooms
@@ -143,10 +144,10 @@ class Program:
     def _is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
         return self._engine is not None and self._engine.is_running(document_id, cell_id)
 
-    def _on_notice(self, document_id: DocumentId, text: str) -> None:
+    def _on_notice(self, document_id: DocumentId, notice: Notice) -> None:
         assert self._notices is not None
         path = None if self._documents is None else self._documents.path_of(document_id)
-        self._notices.of_document(document_id, path, text)
+        self._notices.of_document(document_id, path, notice)
 
     async def _prune(self, store: Store) -> None:
         while True:

@@ -134,6 +134,7 @@ def test_o15_a_display_that_is_too_large() -> None:
     before, notice, after = world.shows()
     assert (before, after) == (stream_output("before\n"), stream_output("after\n"))
     assert "left out" in notice["data"]["text/plain"]
+    assert notice["metadata"]["notebook_exec"]["execution_id"] == A
 
 
 def test_o15_a_display_that_grows() -> None:

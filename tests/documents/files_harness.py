@@ -21,6 +21,7 @@ from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from notebook_exec.core.model import CellId, DocumentId
+from notebook_exec.documents.agreement import Notice
 from notebook_exec.documents.files import Files
 from notebook_exec.documents.filesync import FileAgreement, FileSync, SyncSettings
 from notebook_exec.documents.load import fill, new_document, prepare
@@ -155,8 +156,8 @@ class Host:
     def is_running(self, cell_id: CellId) -> bool:
         return cell_id in self.running
 
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice.text)
         self.noticed.set()
 
     def store(self, agreement: FileAgreement) -> Sequence[object]:

@@ -59,7 +59,7 @@ class World:
     def start(self, settings: DocumentSettings = QUIET) -> Documents:
         hooks = Hooks(
             store=lambda agreement: [agreement],
-            on_notice=lambda _document_id, text: self.notices.append(text),
+            on_notice=lambda _document_id, notice: self.notices.append(notice.text),
         )
         made = Documents(
             files=Files(self.folder.manager, self.folder.ids),

@@ -9,6 +9,7 @@ import pytest
 from jupyter_events import EventLogger
 
 from notebook_exec.core.model import DocumentId
+from notebook_exec.documents.agreement import Notice
 from notebook_exec.server.notices import SCHEMA_ID, Notices
 
 
@@ -30,11 +31,26 @@ async def test_a_conflict_names_document_and_path(
 ) -> None:
     """D5: the version that lost is named in a notice."""
     events, queue = emitted
-    Notices(events).of_document(DocumentId("json:notebook:1"), "a.ipynb", "kept as b.ipynb")
+    Notices(events).of_document(DocumentId("json:notebook:1"), "a.ipynb", Notice("kept as b.ipynb"))
     told = await asyncio.wait_for(queue.get(), 10)
     assert told["message"] == "kept as b.ipynb"
     assert (told["document_id"], told["path"]) == ("json:notebook:1", "a.ipynb")
     assert told["level"] == "warning"
+    assert "topic" not in told
+
+
+async def test_a_trouble_and_its_end_share_a_topic(
+    emitted: tuple[EventLogger, asyncio.Queue[dict[str, Any]]],
+) -> None:
+    """D4: pages take back what they said when a document can be saved again."""
+    events, queue = emitted
+    for notice in (Notice("no room", "saving"), Notice("room", "saving", is_over=True)):
+        Notices(events).of_document(DocumentId("json:notebook:1"), None, notice)
+    told = [await asyncio.wait_for(queue.get(), 10) for _ in range(2)]
+    assert [(one["level"], one["topic"]) for one in told] == [
+        ("warning", "saving"),
+        ("info", "saving"),
+    ]
 
 
 async def test_a_full_disk_is_told_and_its_end_too(
@@ -48,4 +64,5 @@ async def test_a_full_disk_is_told_and_its_end_too(
     assert first["level"] == "error"
     assert "disk is full" in first["message"]
     notices.store_recovered()
-    assert (await asyncio.wait_for(queue.get(), 10))["level"] == "info"
+    over = await asyncio.wait_for(queue.get(), 10)
+    assert (over["level"], over["topic"]) == ("info", first["topic"])

@@ -167,6 +167,15 @@ export class NotebookPage {
     return this.cell(index).locator('.jp-nbexec-prompt-input');
   }
 
+  /** What is said below the cell's outputs, with its buttons. */
+  note(index: number): Locator {
+    return this.cell(index).locator('.jp-nbexec-note');
+  }
+
+  get dialog(): Locator {
+    return this.page.locator('.jp-Dialog');
+  }
+
   async command(id: string, args: object = {}): Promise<void> {
     await this.page.evaluate(
       ([name, given]) => {

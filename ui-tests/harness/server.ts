@@ -15,10 +15,13 @@ const STOP_LIMIT_MS = 30_000;
 
 export type App = 'lab' | 'notebook';
 
+/** Values of a server's options, by class and name, as in Jupyter's own config files. */
+export type Config = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 export class JupyterServer {
-  static async start(app: App = 'lab'): Promise<JupyterServer> {
+  static async start(app: App = 'lab', config: Config = {}): Promise<JupyterServer> {
     const folder = await mkdtemp(path.join(tmpdir(), 'nbexec-ui-'));
-    const server = new JupyterServer(app, folder, await freePort());
+    const server = new JupyterServer(app, config, folder, await freePort());
     await server._configure();
     await server.launch();
     return server;
@@ -26,6 +29,7 @@ export class JupyterServer {
 
   private constructor(
     readonly app: App,
+    private readonly _config: Config,
     readonly folder: string,
     readonly port: number
   ) {
@@ -122,6 +126,7 @@ export class JupyterServer {
     };
     await mkdir(this.root, { recursive: true });
     await write(path.join(this.folder, 'config/jupyter_server_config.json'), {
+      ...this._config,
       ServerApp: {
         root_dir: this.root,
         port: this.port,

@@ -4,7 +4,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { CellSource, NotebookPage, writeNotebook } from './notebook';
-import { App, JupyterServer } from './server';
+import { App, Config, JupyterServer } from './server';
 
 export { expect } from '@playwright/test';
 export { readNotebook, streamText, type CellJson } from './notebook';
@@ -23,22 +23,25 @@ interface Fixtures {
 
 interface WorkerFixtures {
   app: App;
+  /** Options of the servers, beside what the tests' own server needs. */
+  config: Config;
   server: JupyterServer;
 }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   app: ['lab', { option: true, scope: 'worker' }],
+  config: [{}, { option: true, scope: 'worker' }],
   server: [
-    async ({ app }, use) => {
-      const server = await JupyterServer.start(app);
+    async ({ app, config }, use) => {
+      const server = await JupyterServer.start(app, config);
       await use(server);
       await server.dispose();
     },
     { scope: 'worker', timeout: 90_000 }
   ],
   ownServer: [
-    async ({ app }, use, info) => {
-      const server = await JupyterServer.start(app);
+    async ({ app, config }, use, info) => {
+      const server = await JupyterServer.start(app, config);
       await use(server);
       await keepLog(server, info);
       await server.dispose();
@@ -47,7 +50,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   ],
   open: async ({ page, server }, use, info) => {
     let count = 0;
-    const name = `t${info.workerIndex}-${info.testId}-${info.retry}`;
+    const name = process.env.PICTURES
+      ? `analysis-${info.testId.slice(-3)}`
+      : `t${info.workerIndex}-${info.testId}-${info.retry}`;
     await use(async (cells, given = server) => {
       const notebook = new NotebookPage(page, given, `${name}-${count++}.ipynb`);
       await writeNotebook(given, notebook.name, cells);
