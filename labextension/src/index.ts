@@ -18,6 +18,7 @@ import { showNotices } from './notices';
 import { Progress } from './progress';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
+import { widgets } from './widgets-plugin';
 
 export { IExecutions } from './tokens';
 
@@ -149,7 +150,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   notebooks,
   connectionLost,
   connectionWatch,
-  notices
+  notices,
+  widgets
 ];
 
 export default plugins;
