@@ -20,6 +20,7 @@ import { showNotices } from './notices';
 import { panelPlugins } from './panel-plugin';
 import { Prompts } from './prompt';
 import { IExecutions } from './tokens';
+import { widgets } from './widgets-plugin';
 
 export { IExecutions } from './tokens';
 
@@ -162,7 +163,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   connectionWatch,
   notices,
   ...panelPlugins,
-  ...controlPlugins
+  ...controlPlugins,
+  widgets
 ];
 
 export default plugins;

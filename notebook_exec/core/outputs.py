@@ -18,6 +18,7 @@ from notebook_exec.core.model import (
     OutputEdit,
 )
 from notebook_exec.core.output_list import OutputList
+from notebook_exec.core.widget_states import WidgetStates
 from notebook_exec.core.widgets import OutputWidgets
 
 StreamName = Literal["stdout", "stderr"]
@@ -65,6 +66,7 @@ class KernelOutputs:
         self._dirty: dict[ExecutionId, None] = {}
         self._widgets = OutputWidgets(limit_bytes=limit_bytes)
         self._dirty_widgets: dict[str, None] = {}
+        self.widget_states = WidgetStates()
         self._displays: dict[str, list[_Display]] = {}
         self._displays_limit = 1000  # of ids, before those of displays that are gone are dropped
 
@@ -103,6 +105,7 @@ class KernelOutputs:
         self._displays.clear()
         self._widgets.clear()
         self._dirty_widgets.clear()
+        self.widget_states.clear()
 
     # --- in ---------------------------------------------------------------------------------
 
@@ -139,7 +142,8 @@ class KernelOutputs:
         msg_type, content = message.msg_type, message.content
         if msg_type in _COMM:
             if isinstance(content, dict):
-                self._widgets.handle(msg_type, content)
+                self._widgets.handle(msg_type, content, message.parent_id)
+                self.widget_states.handle(msg_type, content, message.buffers)
                 self._forget_gone_widgets()
             return []
         if not isinstance(content, dict):
@@ -148,6 +152,8 @@ class KernelOutputs:
             self._update_displays(content)  # also of requests that are not ours
             return []
         execution_id = ExecutionId(message.parent_id)
+        if msg_type == "execute_input":
+            self.widget_states.ran(content.get("execution_count"))
         held = self._lists.get(execution_id)
         if held is None:
             return []
@@ -310,6 +316,10 @@ class KernelOutputs:
         self._dirty_widgets.clear()
         return updates
 
+    def widget_outputs(self) -> dict[str, list[Output]]:
+        """What the Output widgets hold, by comm id; the kernel may not know all of it yet."""
+        return {comm_id: held.outputs() for comm_id, held in self._widgets.lists().items()}
+
     # --- across a restart -------------------------------------------------------------------
 
     def memory(self, execution_id: ExecutionId) -> dict[str, Json]:
@@ -325,6 +335,8 @@ class KernelOutputs:
         """Go on with the Output widgets of a kernel that is still the same process."""
         self._widgets.resume(memory)
         for comm_id, held in self._widgets.lists().items():
+            if held.outputs():  # the kernel may not have been told of it
+                self._dirty_widgets[comm_id] = None
             for entry in held.displays():
                 self._remember(None, comm_id, held, entry)
 

@@ -14,6 +14,9 @@ from notebook_exec.core import sanitize
 from notebook_exec.core.model import Json, Output
 from notebook_exec.core.output_list import OutputList
 
+OWN_UPDATE = "notebook_exec-widget-"
+"""How the ``msg_id`` begins of what we tell a widget: its echo is no news."""
+
 
 class OutputWidgets:
     """The Output widgets of one kernel."""
@@ -24,8 +27,8 @@ class OutputWidgets:
         self._msg_ids: dict[str, str] = {}  # by comm id, where one is set
         self._capturing: dict[str, list[str]] = {}  # by msg id: comm ids, the innermost last
 
-    def handle(self, msg_type: str, content: dict[str, Json]) -> None:
-        """A comm_open, comm_msg or comm_close, of whatever comm."""
+    def handle(self, msg_type: str, content: dict[str, Json], parent_id: str) -> None:
+        """A comm_open, comm_msg or comm_close, of whatever comm; what it is an answer to."""
         comm_id = content.get("comm_id")
         if not isinstance(comm_id, str):
             return
@@ -39,12 +42,17 @@ class OutputWidgets:
             if state.get("_model_name") != "OutputModel":
                 return
             self._lists[comm_id] = OutputList(limit_bytes=self._limit_bytes)
-        # An echo_update only repeats what a front end, or we, told the kernel.
-        elif comm_id not in self._lists or data.get("method") != "update":
+        elif comm_id not in self._lists:
+            return
+        method = data.get("method")
+        # An echo_update repeats what a front end told the kernel, as the page does whose slider
+        # an `interact` answers; or what we did, and then may be behind what we hold by now.
+        is_news = method == "echo_update" and not parent_id.startswith(OWN_UPDATE)
+        if msg_type == "comm_msg" and method != "update" and not is_news:
             return
         if isinstance(state.get("outputs"), (list, tuple)):
             self._hold(comm_id, state["outputs"])
-        if "msg_id" in state:
+        if "msg_id" in state and method != "echo_update":
             self._capture(comm_id, state["msg_id"])
 
     def target(self, parent_id: str) -> tuple[str, OutputList] | None:

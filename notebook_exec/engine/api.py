@@ -20,6 +20,7 @@ from notebook_exec.core.model import (
     RequestId,
     User,
 )
+from notebook_exec.engine.widget_news import WidgetView
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,14 @@ class EngineApi(Protocol):
 
     async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
         """Stop what runs and what is queued on a kernel (Q8). NotFound."""
+        ...
+
+    def widgets(self, kernel_id: KernelId) -> WidgetView | None:
+        """The widgets of a kernel that runs a cell (O12); None: the kernel itself can tell."""
+        ...
+
+    def widget_changes(self, kernel_id: KernelId, version: int) -> WidgetView | None:
+        """What changed since the view with that version; None if the kernel is gone."""
         ...
 
     def events(

@@ -31,6 +31,7 @@ from notebook_exec.core.model import (
     RequestId,
     User,
 )
+from notebook_exec.core.outputs import UpdateWidget
 from notebook_exec.core.scheduler_events import CancelRequested
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.registry import Documents, LiveDocument
@@ -44,6 +45,7 @@ from notebook_exec.engine.logs import OutputLogs
 from notebook_exec.engine.resumption import last_runs, resumption
 from notebook_exec.engine.runner import KernelRunner
 from notebook_exec.engine.settings import EngineSettings
+from notebook_exec.engine.widget_news import WidgetView
 from notebook_exec.engine.writer import NotebookWriter
 from notebook_exec.store.ops import PutExecution, PutRequest
 from notebook_exec.store.records import StoredKernel
@@ -67,7 +69,9 @@ class Engine:
         host: KernelHost,
         state_dir: Path,
         settings: EngineSettings,
+        show_widget: Callable[[KernelId, UpdateWidget], None] = lambda _kernel_id, _update: None,
     ) -> None:
+        self.show_widget = show_widget
         self._documents = documents
         self._store = store
         self._host = host
@@ -124,6 +128,18 @@ class Engine:
     async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
         """Stop what runs and what is queued on a kernel (Q8)."""
         self._runner(kernel_id).interrupt(by)
+
+    # --- widgets ----------------------------------------------------------------------------
+
+    def widgets(self, kernel_id: KernelId) -> WidgetView | None:
+        """The widgets of a kernel that cannot tell of them itself, for it runs a cell (O12)."""
+        runner = self._runners.get(kernel_id)
+        return None if runner is None else runner.widget_news.view()
+
+    def widget_changes(self, kernel_id: KernelId, version: int) -> WidgetView | None:
+        """What changed since a view of them."""
+        runner = self._runners.get(kernel_id)
+        return None if runner is None else runner.widget_news.changes(version)
 
     # --- reading ------------------------------------------------------------------------------
 

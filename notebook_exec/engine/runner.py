@@ -27,7 +27,7 @@ from notebook_exec.core.model import (
     Request,
     User,
 )
-from notebook_exec.core.outputs import KernelOutputs, SetNextInput
+from notebook_exec.core.outputs import KernelOutputs, SetNextInput, UpdateWidget
 from notebook_exec.core.scheduler import Scheduler
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.ledger import CellKey, Ledger
@@ -36,12 +36,12 @@ from notebook_exec.engine.projection import shown_of
 from notebook_exec.engine.resumption import Resumption
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.translate import to_event
+from notebook_exec.engine.widget_news import WidgetNews
 from notebook_exec.engine.writer import AT_ONCE, BEGIN_S, QUIET_S, NotebookWriter
 from notebook_exec.kernels.link import Link, LinkListener, Question
 
 log = logging.getLogger(__name__)
 
-WIDGET_INTERVAL_S = 0.1
 MASKED = "·" * 8  # as long for every password (P3)
 
 
@@ -80,6 +80,10 @@ class Workplace(Protocol):
         """The kernel of a runner is gone for good."""
         ...
 
+    def show_widget(self, kernel_id: KernelId, update: UpdateWidget) -> None:
+        """Have the kernel's clients show what an Output widget holds (O12)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
@@ -108,6 +112,9 @@ class KernelRunner(LinkListener):
             interrupt_grace_s=settings.interrupt_grace_s,
         )
         self.outputs = KernelOutputs(limit_bytes=settings.max_output_bytes)
+        self.widget_news = WidgetNews(
+            self.outputs, lambda u: workplace.show_widget(kernel_id, u), self._tell_widget
+        )
         self._cells: dict[ExecutionId, _Cell] = {}
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
         self._progress = Progress(kernel_id, workplace.store, self)
@@ -116,7 +123,6 @@ class KernelRunner(LinkListener):
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._widgets_told: asyncio.TimerHandle | None = None
         self._is_dead = False
         self._is_catching_up = False
         self._closed = False
@@ -198,10 +204,10 @@ class KernelRunner(LinkListener):
     async def close(self) -> None:
         """Let go of the kernel, which goes on if it lives."""
         self._closed = True
-        for timer in (self._wake, self._widgets_told):
-            if timer is not None:
-                timer.cancel()
-        self._wake = self._widgets_told = None
+        self.widget_news.close()
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
         tasks = [t for t in self._tasks if t is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -298,13 +304,13 @@ class KernelRunner(LinkListener):
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
         self._is_dead = not restarting
-        self.outputs.kernel_restarted()
+        self._forget_process()
         self._feed(s.KernelDied(report, restarting))
 
     def on_restarting(self) -> None:
         """Someone restarts the kernel."""
         self._is_dead = False
-        self.outputs.kernel_restarted()
+        self._forget_process()
         self._feed(s.KernelRestarting(None))
 
     def on_interrupted(self) -> None:
@@ -316,6 +322,10 @@ class KernelRunner(LinkListener):
         self._is_dead = True
         self._feed(s.KernelShutDown())
         self._place.runner_ended(self)
+
+    def _forget_process(self) -> None:
+        self.outputs.kernel_restarted()
+        self.widget_news.forget()
 
     # --- effects ------------------------------------------------------------------------------
 
@@ -378,6 +388,7 @@ class KernelRunner(LinkListener):
     def _send(self, execution_id: ExecutionId) -> None:
         execution = self._scheduler.executions[execution_id]
         stops = execution.on_error is OnError.STOP and not execution.raises_exception
+        self.widget_news.settle()  # this cell may read what the one before captured
         self._needed_link().execute(
             execution_id,
             execution.source,
@@ -417,9 +428,7 @@ class KernelRunner(LinkListener):
                 continue
             writer.dirty(execution_id, cell.cell_id, self.outputs)
             self._touched[cell.document_id] = AT_ONCE
-        if self._widgets_told is None and self.outputs.has_widget_news:
-            loop = asyncio.get_running_loop()
-            self._widgets_told = loop.call_later(WIDGET_INTERVAL_S, self._tell_widgets)
+        self.widget_news.look(is_busy=self._scheduler.running is not None)
         touched, self._touched = self._touched, {}
         for document_id, within_s in touched.items():
             writer = self._place.writer(document_id)
@@ -433,13 +442,10 @@ class KernelRunner(LinkListener):
         last = self._place.ledger.last_run((cell.document_id, cell.cell_id))
         return last is not None and last != execution_id
 
-    def _tell_widgets(self) -> None:
-        """Give Output widgets what they captured: all of it each time, so not too often (O12)."""
-        self._widgets_told = None
-        for update in self.outputs.take_widgets():
+    def _tell_widget(self, update: UpdateWidget) -> None:
+        if self._link is not None:
             data = {"method": "update", "state": update.state, "buffer_paths": []}
-            if self._link is not None:
-                self._link.send_comm(update.comm_id, data)
+            self._link.send_comm(update.comm_id, data)
 
     def _plan_wake(self) -> None:
         at = self._scheduler.next_wake

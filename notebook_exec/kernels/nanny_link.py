@@ -16,6 +16,7 @@ from notebook_exec.core.model import (
     Json,
     KernelId,
 )
+from notebook_exec.core.widgets import OWN_UPDATE
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
@@ -128,7 +129,7 @@ class NannyLink:
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         """See ``Link.send_comm``."""
         if self._wire is not None:
-            msg_id = uuid.uuid4().hex
+            msg_id = f"{OWN_UPDATE}{uuid.uuid4().hex}"
             frames = self._wire.build("comm_msg", msg_id, {"comm_id": comm_id, "data": data})
             self._request("shell", msg_id, frames)
 

@@ -12,6 +12,7 @@ from notebook_exec.core.model import (
     KernelId,
     KernelMessage,
 )
+from notebook_exec.core.widgets import OWN_UPDATE
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
 from notebook_exec.kernels.handshake import Handshake
@@ -97,7 +98,8 @@ class ZmqLink:
         """See ``Link.send_comm``."""
         if self._sockets is not None and self._wire is not None:
             content = {"comm_id": comm_id, "data": data}
-            self._sockets.send("shell", self._wire.build("comm_msg", uuid.uuid4().hex, content))
+            msg_id = f"{OWN_UPDATE}{uuid.uuid4().hex}"
+            self._sockets.send("shell", self._wire.build("comm_msg", msg_id, content))
 
     def ack(self, position: int) -> None:
         """See ``Link.ack``."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 
 from notebook_exec.documents.access import DocumentAccess
 
+from .kernel_websocket import KernelWebsocket
 from .lasting_kernels import LastingKernels
 from .routes import handlers
 from .services import SETTINGS_KEY, Services
@@ -200,6 +202,9 @@ class NotebookExecApp(ExtensionApp):
             self._lasting.prepare()
         settings = self.serverapp.web_app.settings
         settings[SETTINGS_KEY] = self.services
+        if settings["kernel_websocket_connection_class"] is ZMQChannelsWebsocketConnection:
+            # Where an extension's settings are copied from afterwards.
+            self.settings["kernel_websocket_connection_class"] = KernelWebsocket
         settings.setdefault("jupyter_server_ydoc", DocumentAccess(self.services.opened_documents))
 
     def initialize_handlers(self) -> None:

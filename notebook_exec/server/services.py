@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .kernel_pages import KernelPages
 from .predecessors import Predecessors
 from .settings import Settings
 
@@ -29,6 +30,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.predecessors = Predecessors()
+        self.kernel_pages = KernelPages()
         self._engine: EngineApi | None = None
         self._documents: Documents | None = None
         self._transient_rooms: TransientRooms | None = None

@@ -21,6 +21,7 @@ from outputs_world import (
 
 from notebook_exec.core.model import KernelMessage, Output
 from notebook_exec.core.outputs import UpdateWidget
+from notebook_exec.core.widgets import OWN_UPDATE
 
 
 def opened(comm_id: str = "w", model: str = "OutputModel", **state: Any) -> KernelMessage:
@@ -28,8 +29,10 @@ def opened(comm_id: str = "w", model: str = "OutputModel", **state: Any) -> Kern
     return message("comm_open", A, comm_id=comm_id, target_name="jupyter.widget", data=data)
 
 
-def said(comm_id: str = "w", method: str = "update", **state: Any) -> KernelMessage:
-    return message("comm_msg", "", comm_id=comm_id, data={"method": method, "state": state})
+def said(
+    comm_id: str = "w", method: str = "update", parent: str = "", **state: Any
+) -> KernelMessage:
+    return message("comm_msg", parent, comm_id=comm_id, data={"method": method, "state": state})
 
 
 def updated(comm_id: str, *outputs: Output) -> UpdateWidget:
@@ -85,8 +88,17 @@ def test_o12_what_the_kernel_sets() -> None:
     world = World()
     world.say(opened(outputs=[stream_output("first")]), said(outputs=[stream_output("set")]))
     assert world.outputs.take_widgets() == []
-    world.say(said(method="echo_update", outputs=[]), said(msg_id=A), stream(" more"))
+    ours = said(method="echo_update", parent=f"{OWN_UPDATE}1", outputs=[])
+    world.say(ours, said(msg_id=A), stream(" more"))
     assert world.outputs.take_widgets() == [updated("w", stream_output("set more"))]
+
+
+def test_o12_what_a_page_captured() -> None:
+    """O12: the page captures what answers its slider; what a cell adds comes behind that."""
+    world = World()
+    page = said(method="echo_update", parent="page-1", msg_id=A, outputs=[stream_output("page")])
+    world.say(opened(), page, said(msg_id=A), stream(" cell"))
+    assert world.outputs.take_widgets() == [updated("w", stream_output("page cell"))]
 
 
 def test_o12_o5_displays_in_widgets() -> None:
@@ -131,9 +143,11 @@ def test_o12_across_a_restart_of_the_server() -> None:
     world = World()
     world.say(opened("out"), opened("in"), opened("idle"))
     world.say(said("out", msg_id=A), said("in", msg_id=A), stream("x\n1%\r"), display("1", "d"))
+    shown = [display_output("1")]
     memory = json.loads(json.dumps(world.outputs.widgets_memory()))
     resumed = World()
     resumed.outputs.resume_widgets(memory)
+    assert resumed.outputs.take_widgets() == [updated("in", stream_output("x\n1%"), *shown)]
     resumed.say(update("2", "d"), said("in", msg_id=""), stream("out"))
     assert resumed.outputs.take_widgets() == [
         updated("in", stream_output("x\n1%"), display_output("2")),
