@@ -6,6 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+PLAIN = "ours, no nanny"
+"""Ours with ``NotebookExecApp.nanny = False``: the link goes straight to the kernel."""
+NANNY_FACTOR = 1.2
+"""What the way through a nanny may cost."""
 _BAR = 20
 _PROGRESS = r"""
 import sys
@@ -109,7 +113,10 @@ def progress_shown(text: str, steps: int) -> float:
 
 @dataclass(frozen=True)
 class Target:
-    """What one of our numbers has to be. ``value`` takes ours and the raw kernel's result."""
+    """What one of our numbers has to be. ``value`` takes ours and the raw kernel's result.
+
+    ``is_time``: with a nanny it may be longer by ``NANNY_FACTOR``.
+    """
 
     case: str
     title: str
@@ -117,10 +124,18 @@ class Target:
     unit: str
     at_least: bool
     value: Callable[[dict[str, float], dict[str, float]], float]
+    is_time: bool = True
 
-    def is_met(self, value: float) -> bool:
+    def limit_of(self, system: str) -> float:
+        """What it has to be for ``system``, one of ours."""
+        if system == PLAIN or not self.is_time:
+            return self.limit
+        return self.limit / NANNY_FACTOR if self.at_least else self.limit * NANNY_FACTOR
+
+    def is_met(self, value: float, system: str) -> bool:
         """Whether ``value`` is good enough."""
-        return value >= self.limit if self.at_least else value <= self.limit
+        limit = self.limit_of(system)
+        return value >= limit if self.at_least else value <= limit
 
 
 def _ratio(ours: dict[str, float], raw: dict[str, float]) -> float:
@@ -135,10 +150,14 @@ TARGETS = (
     Target("latency", "time ÷ raw", 1.6, "", False, _ratio),
     Target("cells", "rate ÷ raw", 0.95, "", True, _rate),
     Target("lines", "time ÷ raw", 1.15, "", False, _ratio),
-    Target("lines", "server CPU a line", 0.2, " ms", False, lambda o, _: o["cpu_ms_per_line"]),
-    Target("lines", "`GET /api/status` p95", 10.0, " ms", False, lambda o, _: o["status_p95_ms"]),
+    Target(
+        "lines", "server CPU a line", 0.2, " ms", False, lambda o, _: o["cpu_ms_per_line"], False
+    ),
+    Target(
+        "lines", "`GET /api/status` p95", 10.0, " ms", False, lambda o, _: o["status_p95_ms"], False
+    ),
     Target("progress", "time ÷ raw", 1.15, "", False, _ratio),
-    Target("progress", "document", 2.0, " kB", False, lambda o, _: o["doc_bytes"] / 1000),
+    Target("progress", "document", 2.0, " kB", False, lambda o, _: o["doc_bytes"] / 1000, False),
     Target("displays", "time ÷ raw", 1.1, "", False, _ratio),
     Target("clients", "time", 1.5, " s", False, lambda o, _: o["seconds"]),
     Target("notebooks", "time", 6.0, " s", False, lambda o, _: o["seconds"]),

@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 START_S = 60.0
 STOP_S = 15.0
@@ -42,7 +43,7 @@ def jupyter_environment(folder: Path) -> dict[str, str]:
 class Server:
     """A Jupyter server with folders of its own, on a free port of this machine."""
 
-    def __init__(self, python: Path, folder: Path, extensions: dict[str, bool]) -> None:
+    def __init__(self, python: Path, folder: Path, config: dict[str, Any]) -> None:
         self._folder = folder
         self._environment = jupyter_environment(folder)
         self.token = secrets.token_hex(16)
@@ -58,7 +59,6 @@ class Server:
             *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
             *(f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={self.token}"),
         ]
-        config = {"ServerApp": {"jpserver_extensions": extensions}}
         (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cases import TARGETS, Case, Target
+from cases import PLAIN, TARGETS, Case, Target
 
 Results = dict[str, dict[str, list[dict[str, Any]]]]
 """Case → system → the result of each round."""
@@ -62,24 +62,30 @@ def table(results: Results, chosen: Mapping[str, Case], systems: Sequence[str]) 
     for name, case in chosen.items():
         cells = [shown(results.get(name, {}).get(system, [])) for system in systems]
         rows.append(f"| {case.title} | {' | '.join(cells)} |")
-    rows += ["", "| ours | is | has to be | |", "|---|---|---|---|"]
-    rows += [row for target in TARGETS if (row := _target_row(target, results, chosen))]
+    ours = [system for system in systems if system in (PLAIN, "ours")]
+    rows += ["", f"| |{''.join(f' {system} | has to be | |' for system in ours)}"]
+    rows += ["|---" * (3 * len(ours) + 1) + "|"]
+    for target in TARGETS:
+        if target.case in chosen:
+            cells = "".join(_target_cells(target, results[target.case], system) for system in ours)
+            rows.append(f"| {chosen[target.case].title}: {target.title} |{cells}")
     rows += ["", *_other_numbers(results, chosen, systems)]
     return "\n".join(rows)
 
 
-def _target_row(target: Target, results: Results, chosen: Mapping[str, Case]) -> str | None:
-    if target.case not in chosen or "ours" not in results.get(target.case, {}):
-        return None
-    of_case = results[target.case]
-    limit = f"{'≥' if target.at_least else '≤'} {target.limit:g}{target.unit}"
-    title = f"{chosen[target.case].title}: {target.title}"
+def _target_cells(
+    target: Target, of_case: Mapping[str, Sequence[Mapping[str, Any]]], system: str
+) -> str:
+    limit = f"{'≥' if target.at_least else '≤'} {target.limit_of(system):.3g}{target.unit}"
+    rounds = of_case.get(system, [])
+    if any(not _is_whole(result) for result in rounds):
+        return f" {shown(rounds)} | {limit} | ✗ |"
     try:
-        value = target.value(medians(of_case["ours"]), medians(of_case.get("raw", [])))
+        value = target.value(medians(rounds), medians(of_case.get("raw", [])))
     except KeyError:
-        return f"| {title} | not measured | {limit} | ✗ |"
-    mark = "✓" if target.is_met(value) else "✗"
-    return f"| {title} | {value:.2f}{target.unit} | {limit} | {mark} |"
+        return f" not measured | {limit} | |"
+    mark = "✓" if target.is_met(value, system) else "✗"
+    return f" {value:.3g}{target.unit} | {limit} | {mark} |"
 
 
 def _other_numbers(

@@ -15,20 +15,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cases import Case, cases
+from cases import PLAIN, Case, cases
 from environments import BENCHMARKS, prepare, versions, write_kernelspec
 from processes import Server, jupyter_environment
 from report import Results, machine, table, write_readme
 
 KERNEL = "bench"
 CLIENTLESS = ("raw", "nbclient")
-SERVERS = ("ours", "jupyter-server-nbmodel", "jupyter-server-documents")
-EXTENSIONS = {
-    "ours": {"notebook_exec": True, "jupyter_server_ydoc": False},
-    "jupyter-server-nbmodel": {},
-    "jupyter-server-documents": {},
+SERVERS = ("ours", PLAIN, "jupyter-server-nbmodel", "jupyter-server-documents")
+_OURS = {
+    "ServerApp": {"jpserver_extensions": {"notebook_exec": True, "jupyter_server_ydoc": False}}
 }
-"""What has to be switched on or off beyond what the packages do themselves: in a checkout, ours."""
+CONFIG: dict[str, dict[str, Any]] = {
+    "ours": _OURS,
+    PLAIN: {**_OURS, "NotebookExecApp": {"nanny": False}},
+}
+"""What has to be said beyond what the packages do themselves: in a checkout, ours."""
 MARGIN_S = 90.0
 
 
@@ -57,7 +59,7 @@ class Bench:
         """Start the server of ``system``; it is stopped with ``stack``."""
         folder = self._folder / system
         write_kernelspec(folder / "data", KERNEL, self._pythons["tools"])
-        server = Server(self._pythons[system], folder, EXTENSIONS[system])
+        server = Server(self._pythons[system], folder, CONFIG.get(system, {}))
         stack.callback(server.stop)
         server.start()
         self._servers[system] = server
@@ -118,10 +120,12 @@ def main() -> None:
     servers = [system for system in SERVERS if system in options.systems]
     pythons = {"tools": prepare("tools")}
     for system in servers:
-        if system == "ours" and options.ours_python is not None:
+        if system in CONFIG and options.ours_python is not None:
             pythons[system] = options.ours_python.absolute()
+        elif system in CONFIG:
+            pythons[system] = pythons.get("ours") or prepare("ours", again=True)
         else:
-            pythons[system] = prepare(system, again=system == "ours")
+            pythons[system] = prepare(system)
     results: Results = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), pythons, scale)

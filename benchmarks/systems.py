@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from cases import PLAIN
 from sender import Sender
 
 
@@ -96,6 +97,7 @@ class Documents(System):
 
 SYSTEMS: dict[str, type[System]] = {
     "ours": Ours,
+    PLAIN: Ours,
     "jupyter-server-nbmodel": NbModel,
     "jupyter-server-documents": Documents,
 }
