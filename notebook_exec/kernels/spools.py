@@ -26,8 +26,11 @@ class LeftLog(NamedTuple):
 
 
 def root_of(spool_dir: str) -> Path:
-    """The folder of all; ``spool_dir`` is what the option of that name says."""
-    return Path(spool_dir or Path(jupyter_runtime_dir()) / "notebook_exec")
+    """The folder of all; ``spool_dir`` is what the option of that name says.
+
+    Absolute: a nanny works in a folder of its own, where a name relative to ours is another.
+    """
+    return Path(spool_dir or Path(jupyter_runtime_dir()) / "notebook_exec").absolute()
 
 
 def new_spool(root: Path, kernel_id: str) -> Path:

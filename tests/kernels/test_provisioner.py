@@ -362,6 +362,17 @@ async def test_s3_secrets(start: Start) -> None:
     assert modes_of(spool_of(km), key) == [0o700, 0o600, 0o600]
 
 
+async def test_a_runtime_folder_with_a_relative_name(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K9: as ``JUPYTER_RUNTIME_DIR=.run/runtime jupyter lab`` has it; the nanny works elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "runtime")
+    km = await start(spool_dir="")
+    assert nanny_of(km).is_nanny_alive
+    assert list((tmp_path / "runtime" / "notebook_exec").glob(f"{km.kernel_id}-*"))
+
+
 async def test_a_kernel_that_cannot_be_started(start: Start, tmp_path: Path) -> None:
     """Q10: why it did not start is in the error, and no nanny stays behind."""
     folder = tmp_path / "specs" / "none"
