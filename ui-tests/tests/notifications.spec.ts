@@ -3,6 +3,7 @@ import type { BrowserContext, Page } from '@playwright/test';
 
 import { openGate, waitFor } from '../harness/gate';
 import type { NotebookPage } from '../harness/notebook';
+import { takePicture } from '../harness/pictures';
 import { expect, test } from '../harness/test';
 
 interface Shown {
@@ -114,4 +115,5 @@ test('U4: without the permission of the browser it shows in the page', async ({ 
   const told = notebook.page.locator('.Toastify__toast', { hasText: 'is done' });
   await expect(told).toContainText(`${notebook.name} is done`);
   await expect(told).toContainText(/1 cell · 00:0\d/);
+  await takePicture(notebook.page, 'notification');
 });

@@ -3,6 +3,7 @@ import type { Locator, Page } from '@playwright/test';
 
 import { openGate, waitFor } from '../harness/gate';
 import { NotebookPage, writeNotebook } from '../harness/notebook';
+import { takePicture } from '../harness/pictures';
 import { JupyterServer, expect, test } from '../harness/test';
 
 class Panel {
@@ -235,6 +236,64 @@ test('U3: hundreds of runs are listed in part, drawn in few bars', async ({ open
   expect(await panel.bars.count()).toBeLessThan(60);
   await panel.node.getByRole('button', { name: '110 more' }).click();
   await expect(panel.rows).toHaveCount(60);
+});
+
+test('U3, U7: mixed states in three notebooks differ by more than colour', async ({
+  page,
+  server
+}) => {
+  const notebook = new NotebookPage(page, server, 'training.ipynb');
+  await writeNotebook(server, notebook.name, [
+    '# Load the measurements\nimport time\ntime.sleep(1.2)',
+    'table = [x * x for x in range(50_000)]\ntime.sleep(0.6)',
+    '# Clean\ntime.sleep(0.9)',
+    `# Train the model\n${waitFor('train')}`,
+    "name = input('Name of the run? ')",
+    'print(sum(table))'
+  ]);
+  await writeNotebook(server, 'survey.ipynb', [
+    'import time; time.sleep(1.5)',
+    'import time; time.sleep(0.4); open("answers.csv")',
+    'len(rows)'
+  ]);
+  await writeNotebook(server, 'forecast.ipynb', [
+    'import time',
+    'time.sleep(2)',
+    ...Array.from({ length: 40 }, (_, index) => `time.sleep(0.0${(index % 9) + 1})`)
+  ]);
+  await notebook.open();
+  const panel = await Panel.of(notebook);
+  await expect(panel.node).toContainText('Nothing has run yet');
+  await takePicture(page, 'panel-empty');
+  await run(server, 'survey.ipynb');
+  await run(server, 'forecast.ipynb');
+  await notebook.runAll();
+  await expect(panel.row('# Train')).toHaveAttribute('data-state', 'running');
+  await expect(panel.group('forecast').locator('[data-state=queued]')).toHaveCount(0, {
+    timeout: 60_000
+  });
+  await expect(panel.row('# Train').locator('.jp-nbexec-row-time')).toHaveText('5 s');
+  const icons = new Set<string>();
+  for (const state of ['running', 'queued', 'finished', 'failed', 'cancelled']) {
+    icons.add(
+      await panel.node.locator(`.jp-nbexec-row[data-state=${state}] svg`).first().innerHTML()
+    );
+  }
+  expect(icons.size).toBe(5);
+  const bar = (state: string) => panel.bars.and(page.locator(`[data-state=${state}]`)).first();
+  await expect(bar('failed').locator('.jp-nbexec-bar-pattern')).toHaveAttribute('fill', /failed/);
+  await expect(bar('finished').locator('.jp-nbexec-bar-pattern')).toHaveAttribute('fill', 'none');
+  await takePicture(page, 'panel');
+  await bar('running').hover();
+  await expect(panel.node.locator('.jp-nbexec-tip')).toContainText('# Train the model');
+  await takePicture(page, 'timeline');
+  await openGate(server, 'train');
+  await expect(panel.row('name = input')).toHaveAttribute('data-state', 'waiting_input');
+  await page.mouse.move(700, 5);
+  await takePicture(page, 'panel-prompt');
+  await notebook.input(4).fill('nightly');
+  await notebook.input(4).press('Enter');
+  await expect(panel.row('print(sum')).toHaveAttribute('data-state', 'finished');
 });
 
 test('R3: the panel goes on after a restart of the server', async ({ open, ownServer }) => {

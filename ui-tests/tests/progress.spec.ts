@@ -1,9 +1,10 @@
 // U2, Q7: how far a notebook is, in its toolbar, on its tab, in the file browser.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { openGate, waitFor } from '../harness/gate';
 import { writeNotebook } from '../harness/notebook';
+import { takePicture } from '../harness/pictures';
 import { expect, test } from '../harness/test';
 
 const TAB = '.lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current';
@@ -38,7 +39,6 @@ test('U2: what is left is told by earlier runs, and not before there were any', 
 }) => {
   const sleep = 'import time; time.sleep(float(open("p2.txt").read()))';
   const notebook = await open([sleep, `print('b')\n${waitFor('p2')}`]);
-  const { writeFile } = await import('node:fs/promises');
   await writeFile(path.join(server.root, 'p2.txt'), '3');
   await openGate(server, 'p2');
   await notebook.runAll();
@@ -47,6 +47,7 @@ test('U2: what is left is told by earlier runs, and not before there were any', 
   await writeFile(path.join(server.root, 'p2.txt'), '4');
   await notebook.runAll();
   await expect(notebook.progress).toHaveText(/^0 of 2 · 00:0\d · almost done$/);
+  await takePicture(notebook.page, 'estimate');
   await expect(notebook.progress).toBeHidden();
 });
 
@@ -60,6 +61,7 @@ test('Q7: from the toolbar the queue is emptied while its cell goes on', async (
   await page.getByRole('button', { name: '0 of 3 cells are done' }).click();
   const menu = page.getByRole('dialog', { name: 'What runs in this notebook' });
   await expect(menu).toContainText('2 queued cells will not run. The running one goes on.');
+  await takePicture(page, 'progress');
   await menu.getByRole('button', { name: /Empty the queue/ }).click();
   await expect(menu).toHaveCount(0);
   await expect(notebook.prompt(1)).toHaveText('[ ]:');
@@ -104,6 +106,7 @@ test('U2: a tab that waits for input has a badge', async ({ open }) => {
   await expect(tab).toHaveClass(/jp-nbexec-tab-waiting/);
   await expect(tab).toHaveAttribute('title', /Waits for input/);
   await expect(notebook.progress).toHaveText(/^0 of 1 · 00:\d\d · waits for input$/);
+  await takePicture(notebook.page, 'tab-waits');
   await notebook.input(0).fill('Ada');
   await notebook.input(0).press('Enter');
   await expect(tab).not.toHaveClass(/jp-nbexec-tab/);
@@ -128,6 +131,7 @@ test('U2: the file browser shows notebooks that run, those too that nobody has o
   const file = page.locator('.jp-DirListing-item').filter({ hasText: 'hidden.ipynb' });
   await expect(file).toHaveAttribute('data-nbexec', 'running');
   await expect(file).toHaveAttribute('aria-description', 'Running on the server');
+  await takePicture(page, 'files');
   await openGate(server, 'p6');
   await expect(file).not.toHaveAttribute('data-nbexec');
 });
