@@ -1,11 +1,13 @@
 // The feed's executions by HTTP: a list, and Server-Sent Events (SPEC A2).
 import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import type { ServerConnection } from '@jupyterlab/services';
 
 import type { IFeedListener, IFeedSource } from './feed';
+import { request, requestJson } from './http';
 import { IRecord, readRecord, readRecords } from './records';
 import { EventReader } from './sse';
 
+const ROUTE = 'api/executions';
 /** Clocks that differ by less are taken for the same: the server's is told in whole seconds. */
 const CLOCK_SLACK_MS = 2000;
 /** The server says something at least every 15 s; a stream that is silent for longer is dead. */
@@ -14,11 +16,10 @@ const SILENCE_MS = 40_000;
 export class HttpFeedSource implements IFeedSource {
   constructor(settings: ServerConnection.ISettings) {
     this._settings = settings;
-    this._url = URLExt.join(settings.baseUrl, 'api/executions');
   }
 
   async list(limit: number): Promise<{ records: IRecord[]; aheadMs: number }> {
-    const response = await this._get(`${this._url}?limit=${limit}`, {});
+    const response = await request(this._settings, `${ROUTE}?limit=${limit}`, {});
     const ahead = Date.parse(response.headers.get('Date') ?? '') - Date.now();
     return {
       records: readRecords(await response.json()),
@@ -33,7 +34,7 @@ export class HttpFeedSource implements IFeedSource {
       state: 'finished',
       limit: String(limit)
     });
-    return readRecords(await (await this._get(this._url + query, {})).json());
+    return readRecords(await requestJson(this._settings, ROUTE + query, {}));
   }
 
   /** Cancels what is queued in a notebook, or with `all` what runs too (SPEC Q7). */
@@ -42,7 +43,7 @@ export class HttpFeedSource implements IFeedSource {
       document_id: documentId,
       ...(all ? {} : { state: 'queued' })
     });
-    await this._get(this._url + query, { method: 'DELETE' });
+    await request(this._settings, ROUTE + query, { method: 'DELETE' });
   }
 
   // EventSource would not do: it can send no token, and asks at an address that may have none.
@@ -52,7 +53,7 @@ export class HttpFeedSource implements IFeedSource {
     abort.addEventListener('abort', stop);
     let silence = window.setTimeout(stop, SILENCE_MS);
     try {
-      const response = await this._get(`${this._url}/events`, {
+      const response = await request(this._settings, `${ROUTE}/events`, {
         headers: lastId ? { 'Last-Event-ID': lastId } : {},
         signal: own.signal
       });
@@ -80,15 +81,6 @@ export class HttpFeedSource implements IFeedSource {
     }
   }
 
-  private async _get(url: string, init: RequestInit): Promise<Response> {
-    const response = await ServerConnection.makeRequest(url, init, this._settings);
-    if (!response.ok) {
-      throw await ServerConnection.ResponseError.create(response);
-    }
-    return response;
-  }
-
-  private readonly _url: string;
   private readonly _settings: ServerConnection.ISettings;
 }
 

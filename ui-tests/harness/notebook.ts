@@ -160,7 +160,7 @@ export class NotebookPage {
   }
 
   get progress(): Locator {
-    return this.page.locator('.jp-nbexec-progress');
+    return this.page.locator('.jp-nbexec-progress-button');
   }
 
   input(index: number): Locator {

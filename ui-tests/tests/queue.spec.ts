@@ -23,10 +23,10 @@ test('U2: Run All is one request, and queued and running cells differ', async ({
   await expect(notebook.cell(2)).toHaveClass(/jp-nbexec-queued/);
   await expect(notebook.badge(1)).toHaveText(/^\d+ s$/);
   await expect(notebook.badge(3)).toHaveText('Queued, 2 before');
-  await expect(notebook.progress).toHaveText(/^0 of 3 · \d+ s$/);
+  await expect(notebook.progress).toHaveText(/^0 of 3 · 00:\d\d$/);
   await openGate(server, 'u2a');
   await expect(notebook.output(3)).toHaveText('c');
-  await expect(notebook.progress).toHaveText('');
+  await expect(notebook.progress).toBeHidden();
   expect(requests).toHaveLength(1);
 });
 
