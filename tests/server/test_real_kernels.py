@@ -220,11 +220,14 @@ def test_k5_the_log_of_a_kernel_that_is_gone(tmp_path: Path) -> None:
         path = server.notebook("flaky.ipynb", "1", die)
         (first,) = server.run(path, ["c0"], kernel={"name": "flaky"})
         url = f"/api/kernels/{first['kernel_id']}"
+        nanny = server.ask("GET", f"{url}/status").json["nanny"]["pid"]
         with following(server, first["kernel_id"]) as log:
             server.run(path, ["c1"])
             seen = log.read()  # to its end: it is not restarted any more
         assert b"no licence" in seen
         assert server.raw("GET", url).status == 404
+        while Path(f"/proc/{nanny}").exists():  # nothing is left to be done for it
+            server.raw("GET", "/api/status")
         left = server.ask("GET", f"{url}/log?offset=0")
         assert (left.status, b"no licence" in left.body) == (200, True)
         assert server.ask("GET", f"{url}/log?follow=1").body == left.body
