@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime, timezone
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ class KernelRecords:
         self._events = events
         self._put = put
         self._drop = drop
+        self._watched: set[KernelId] = set()
         events.add_listener(schema_id=SCHEMA_ID, listener=self._on_event)
 
     async def put_all(self) -> None:
@@ -138,13 +140,25 @@ class KernelRecords:
         if data.get("action") in ("start", "restart"):  # a restart may have brought a new nanny
             await self._note(kernel_id)
         elif data.get("action") == "shutdown":
+            self._watched.discard(kernel_id)
             self._drop(kernel_id)
 
     async def _note(self, kernel_id: KernelId) -> None:
         if has_nanny(self._managers, kernel_id):
             manager = self._managers.get_kernel(kernel_id)
             if manager.has_kernel:
+                if kernel_id not in self._watched:
+                    self._watched.add(kernel_id)
+                    self._managers.add_restart_callback(
+                        kernel_id, partial(self._gave_up, kernel_id, manager), "dead"
+                    )
                 self._put(kernel_id, await record_of(manager))
+
+    def _gave_up(self, kernel_id: KernelId, manager: Any) -> None:
+        """It died too often, and jupyter_server forgets it: its nanny has nothing left to do."""
+        self._watched.discard(kernel_id)
+        self._drop(kernel_id)
+        manager.provisioner.leave()
 
 
 async def record_of(manager: Any) -> dict[str, Json]:

@@ -57,12 +57,7 @@ class NannyProvisioner(KernelProvisionerBase):
 
     def __del__(self) -> None:
         # jupyter_client forgets a kernel that died for good without any clean-up.
-        control = self._control
-        if control is not None:
-            if control.exit is not None:
-                control.order_exit()
-                spools.leave_log(control.process.spool)  # for whoever wants to know why
-            self.detach()
+        self.leave()
 
     # --- what else the server wants to know ---------------------------------------------------
 
@@ -117,6 +112,14 @@ class NannyProvisioner(KernelProvisionerBase):
             yield
         finally:
             self._is_torn_down = False
+
+    def leave(self) -> None:
+        """Let go of a kernel; of one that is dead only the log stays, for who wants to know why."""
+        control = self._control
+        if control is not None and control.exit is not None:
+            control.order_exit()
+            spools.leave_log(control.process.spool)
+        self.detach()
 
     def detach(self) -> None:
         """Leave kernel and nanny to a server to come."""
@@ -221,13 +224,17 @@ class NannyProvisioner(KernelProvisionerBase):
         cwd = kwargs.get("cwd")
         self._cwd = str(cwd) if cwd else None
         env = dict(kwargs.get("env") or os.environ)
-        await self.command(
-            Kind.START,
-            argv=cmd,
-            env=env,
-            cwd=self._cwd,
-            interrupt_mode=self.kernel_spec.interrupt_mode if self.kernel_spec else "signal",
-        )
+        try:
+            await self.command(
+                Kind.START,
+                argv=cmd,
+                env=env,
+                cwd=self._cwd,
+                interrupt_mode=self.kernel_spec.interrupt_mode if self.kernel_spec else "signal",
+            )
+        except NannyRefused:
+            await self.cleanup()  # nobody does for a kernel that did not start
+            raise
         self._has_process = True
         if self.parent is not None:
             self._write_connection_file(self.parent, env.get("JPY_SESSION_NAME", ""))

@@ -12,12 +12,12 @@ import zmq
 from notebook_exec.core import wire
 from notebook_exec.core.wire import Kind, Lease
 from notebook_exec.nanny.journal import CHUNK_BYTES, Cursor, Journal
+from notebook_exec.nanny.orphan import Orphanhood
 from notebook_exec.nanny.reactor import Reactor
 
 Socket = zmq.Socket[bytes]
 
 _CHUNKS_A_ROUND = 8
-_MAX_PING_S = 30.0
 _FOR_OBSERVERS = (Kind.PING, Kind.STATUS, Kind.LOG)
 
 
@@ -73,7 +73,6 @@ class LinkServer:
         self._key = key
         self.lease = lease
         self._peers: dict[bytes, Peer] = {}
-        self._alone_since = time.monotonic()
         self.on_attach: Callable[[], dict[str, Any]] = dict
         self.handlers: dict[Kind, Handler] = {}
         self.status: Callable[[], dict[str, Any]] = dict
@@ -89,19 +88,18 @@ class LinkServer:
 
     def watch_for_orphanhood(self, timeout_s: float, on_orphaned: Callable[[], None]) -> None:
         """Call ``on_orphaned`` when nobody with a lease was there for ``timeout_s`` (K7)."""
-        interval_s = min(_MAX_PING_S, timeout_s / 4)
+        orphanhood = Orphanhood(timeout_s, time.monotonic())
 
         def look() -> None:
             for peer in list(self._peers.values()):
                 self._send(peer, Kind.PING)
-            if any(peer.lease.epoch for peer in self._peers.values()):
-                self._alone_since = time.monotonic()
-            elif time.monotonic() - self._alone_since > timeout_s:
+            is_alone = not any(peer.lease.epoch for peer in self._peers.values())
+            if orphanhood.look(time.monotonic(), is_alone=is_alone):
                 on_orphaned()
-                return
-            self._reactor.call_later(interval_s, look)
+            else:
+                self._reactor.call_later(orphanhood.interval_s, look)
 
-        self._reactor.call_later(interval_s, look)
+        self._reactor.call_later(orphanhood.interval_s, look)
 
     def tell(self, fields: Mapping[str, Any]) -> None:
         """Push a notice to everyone who is connected, attached or not."""

@@ -30,6 +30,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     server.start()
     yield server
     assert server.stop() == 0, "".join(server.log)
+    spools = server.folder / "runtime" / "notebook_exec"
+    assert not list(spools.glob("*/config.json"))  # no nanny stays behind
 
 
 async def test_q8_interrupt_by_another_client(real: RealServer) -> None:

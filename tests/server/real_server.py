@@ -42,7 +42,8 @@ class RealServer(Client):
                 "authorizer_class": "real_authorizer.HeaderAuthorizer",
             },
             "IdentityProvider": {"token": TOKEN},
-            "NotebookExecApp": {"save_delay": 0.1, **options},
+            # Kernels of a server that was killed by a test are not to stay for a day.
+            "NotebookExecApp": {"save_delay": 0.1, "orphan_timeout": 60.0, **options},
         }
         (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
         with socket.socket() as probe:
@@ -51,6 +52,12 @@ class RealServer(Client):
         self._process: subprocess.Popen[str] | None = None
         self._running = threading.Event()
         self._reader: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Return when it answers."""

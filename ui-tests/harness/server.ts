@@ -134,6 +134,8 @@ export class JupyterServer {
         ip: '127.0.0.1'
       },
       IdentityProvider: { token: this.token },
+      // Kernels of a server that was killed are not to stay for a day.
+      NotebookExecApp: { orphan_timeout: 60 },
       LabApp: { expose_app_in_browser: true },
       JupyterNotebookApp: { expose_app_in_browser: true }
     });
