@@ -139,6 +139,15 @@ class Execution:
     time_limit_s: float | None = None
     ended_by: User | None = None  # who cancelled, interrupted or restarted (Q8); None: nobody known
 
+    @property
+    def has_cleared(self) -> bool:
+        """Whether what its cell held before is gone: it ran, or the cell says why it did not."""
+        return (
+            self.started_at is not None
+            or self.state is ExecutionState.FAILED
+            or self.reason is Reason.BLANK
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

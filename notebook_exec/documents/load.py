@@ -14,6 +14,7 @@ from pycrdt import Doc, Map
 
 from notebook_exec.core.model import DocumentId, InvalidInput, Json
 from notebook_exec.documents.digests import digest_of
+from notebook_exec.documents.leftovers import server_id
 from notebook_exec.documents.undo import release_undo_manager
 
 _NBFORMAT_MINOR = 5  # the first with cell ids
@@ -21,7 +22,7 @@ _NBFORMAT_MINOR = 5  # the first with cell ids
 
 def new_document(type: str, doc: Doc[Any] | None = None) -> YBaseDoc:
     """An empty document of this type; text where ``jupyter_ydoc`` knows no such type (D1)."""
-    doc = doc if doc is not None else Doc()
+    doc = doc if doc is not None else Doc(client_id=server_id())
     kind = ydocs.get(type, ydocs["file"])
     made: YBaseDoc = kind(doc)
     return made

@@ -23,6 +23,7 @@ from notebook_exec.core.model import (
     Output,
 )
 
+from . import leftovers
 from .cell_index import CellIndex, id_of
 from .frames import Mismatch, apply_edits, apply_fields, plain, plain_outputs
 from .projection import Projection
@@ -64,6 +65,7 @@ class LiveNotebook:
         self._touched: set[CellId] = set()  # cells whose outputs someone else changed
         self._gone: set[CellId] = set()
         self._settling: asyncio.Handle | None = None
+        room.around_leftovers = self._keeping_outputs
         self._subscriptions: list[tuple[Map[Any] | Array[Any], Subscription]] = [
             (self._ycells, self._ycells.observe_deep(self._on_cells)),
             (self._execution, self._execution.observe(self._on_entries)),
@@ -211,6 +213,22 @@ class LiveNotebook:
         self._edits += 1
 
     # --- what others write ---
+
+    @contextmanager
+    def _keeping_outputs(self) -> Iterator[None]:
+        """A page hands in what another server wrote: outputs stay as they are here (R2, R7)."""
+        before = leftovers.outputs_of(self._ycells, id_of)
+        yield
+        after = leftovers.outputs_of(self._ycells, id_of)
+        changed = [c for c, outputs in before.items() if after.get(c, outputs) != outputs]
+        if not changed:
+            return
+        with self._writing():
+            for cell_id in changed:
+                ycell = self._find(cell_id)
+                if ycell is not None:
+                    leftovers.put_back(_outputs_of(ycell), before[cell_id])
+                    self._touched.discard(cell_id)
 
     def _on_cells(self, events: list[Any]) -> None:
         if self._is_writing:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from notebook_exec.core.model import DocumentId, User
 
 from . import protocol
 from .guard import authors_of
+from .leftovers import are_of_server
 from .protocol import BadMessage, Reader
 from .room_client import GOING_AWAY, Outgoing, RoomClient, Transport
 from .undo import release_undo_manager
@@ -76,8 +77,9 @@ class Room:
         """Called with "save" when a page asks for it; the page hears how what it returns ended."""
         self.from_client = False
         """For observers: whether the transaction that they see is a client's."""
+        self.around_leftovers: Callable[[], AbstractContextManager[None]] | None = None
+        """Around an update with something by another server, which the store may not have (R7)."""
         self._journal = journal
-        self._own_id = protocol.write_varuint(self.doc.client_id)
         self._clients: set[RoomClient] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._is_transacting = False
@@ -195,8 +197,15 @@ class Room:
 
     def apply(self, client: RoomClient, update: bytes) -> bool:
         """Apply a client's update; whether it changed anything. ValueError: not decodable."""
-        if self._own_id in update and self._is_forged(update):
+        authors = authors_of(update)
+        if self.doc.client_id in authors and self._is_forged(update):
             raise BadMessage("it writes in the name of the server")
+        if self.around_leftovers is not None and are_of_server(authors):
+            with self.around_leftovers():
+                return self._apply(client, update)
+        return self._apply(client, update)
+
+    def _apply(self, client: RoomClient, update: bytes) -> bool:
         self._is_transacting = self.from_client = True
         self._captured = b""
         try:

@@ -612,8 +612,8 @@ class Engine:
         runs = await self._store.find_executions(
             document_id=execution.document_id, cell_id=execution.cell_id, limit=100
         )
-        started = [run.id for run in runs if run.started_at is not None]
-        if not started or started[-1] != execution.id:
+        shown = [run.id for run in runs if run.has_cleared]
+        if not shown or shown[-1] != execution.id:
             return None
         try:
             live = await self._documents.open(execution.document_id)

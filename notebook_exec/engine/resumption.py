@@ -52,7 +52,7 @@ async def last_runs(
         of_document = await store.find_executions(document_id=document_id, limit=_RUNS_LOOKED_AT)
         last: dict[CellKey, Execution] = {}
         for execution in of_document:
-            if execution.cell_id is not None and execution.started_at is not None:
+            if execution.cell_id is not None and execution.has_cleared:
                 last[document_id, execution.cell_id] = execution
         found.update((k, e) for k, e in last.items() if e.kernel_id == kernel_id)
     return found

@@ -10,13 +10,26 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 import nbformat
 from server_harness import TOKEN, Answer, Client
 
 ROOT = Path(__file__).parents[2]
+
+
+class Process(Protocol):
+    """What is used of a ``subprocess.Popen``."""
+
+    stderr: IO[str] | None
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
 
 
 class RealServer(Client):
@@ -49,7 +62,7 @@ class RealServer(Client):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._running = threading.Event()
         self._reader: threading.Thread | None = None
 
@@ -59,8 +72,8 @@ class RealServer(Client):
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Return when it answers."""
+    def start(self, *options: str) -> None:
+        """Return when it answers. ``options`` are for its command line."""
         environment = {
             **os.environ,
             "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
@@ -71,20 +84,12 @@ class RealServer(Client):
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent))),
         }
         self._running.clear()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "jupyter_server",
-                f"--config={self.folder / 'config' / 'jupyter_server_config.json'}",
-                f"--ServerApp.port={self.port}",
-            ],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-            cwd=self.folder,
-        )
+        arguments = [
+            f"--config={self.folder / 'config' / 'jupyter_server_config.json'}",
+            f"--ServerApp.port={self.port}",
+            *options,
+        ]
+        self._process = self._spawn(arguments, environment)
         self._reader = threading.Thread(target=self._read_log, args=(self._process,))
         self._reader.start()
         try:
@@ -96,6 +101,22 @@ class RealServer(Client):
             self.stop(signal.SIGKILL)
             raise
 
+    def _spawn(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jupyter_server", *arguments],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            cwd=self.folder,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the server that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def _await_port(self) -> None:
         """It says that it runs a moment before it listens, and nothing tells when it does."""
         while True:
@@ -106,7 +127,7 @@ class RealServer(Client):
                 continue
             return
 
-    def _read_log(self, process: subprocess.Popen[str]) -> None:
+    def _read_log(self, process: Process) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             self.log.append(line)

@@ -69,6 +69,10 @@ class YClient:
         else:
             self.raw.append(message)
 
+    def leave(self) -> None:
+        """``doc`` may go on with another client."""
+        self.doc.unobserve(self._subscription)
+
     async def _send(self) -> None:
         while True:
             await self.socket.send(await self._out.get())
@@ -116,6 +120,7 @@ async def joined(
         finally:
             running.cancel()
             await asyncio.wait([running])
+            client.leave()
 
 
 async def closing(server: Client, room_id: str, session_id: str | None = None) -> tuple[int, str]:

@@ -1,13 +1,37 @@
-"""Finds the servers of the other tests."""
+"""Finds the servers of the other tests, and makes those that start quickly."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 for folder in ("server", "process"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
-from lasting import make  # noqa: E402 - found by then
+from forking import ForkingServer, Template  # noqa: E402 - found by then
 
-__all__ = ["make"]
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[Template]:
+    made = Template()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(template: Template, tmp_path: Path) -> Iterator[Callable[..., ForkingServer]]:
+    """Makes servers, which are not started yet."""
+    made: list[ForkingServer] = []
+
+    def prepare(**options: Any) -> ForkingServer:
+        server = ForkingServer(template, tmp_path / str(len(made)), **options)
+        made.append(server)
+        return server
+
+    yield prepare
+    for server in made:
+        server.end()

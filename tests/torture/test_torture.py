@@ -1,4 +1,4 @@
-"""Servers killed at any moment, again and again; in the end every cell shows what it said, once.
+"""Servers, kernels and nannies killed at any moment, again and again; nothing is lost or doubled.
 
 ``NOTEBOOK_EXEC_TORTURE_SEED`` and ``NOTEBOOK_EXEC_TORTURE_KILLS`` say what is tried; ``make
 torture`` is the long run.
@@ -6,77 +6,43 @@ torture`` is the long run.
 
 from __future__ import annotations
 
+import asyncio
 import os
-import random
-import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lasting import LastingServer
-from programs import SETUP, Program, random_program, seen
+from forking import ForkingServer
+from world import World
 
 SEED = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_SEED", "1"))
-KILLS = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_KILLS", "4"))
+KILLS = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_KILLS", "20"))
+WORLDS = 2
 NOTEBOOKS = 2
 
-
-@pytest.mark.timeout(60 + 30 * KILLS)
-def test_r2_the_server_is_killed_again_and_again(make: Callable[..., LastingServer]) -> None:
-    """R2, P5: over several notebooks, with whatever their cells do at that moment."""
-    rng = random.Random(SEED)
-    server = make()
-    kills = rounds = 0
-    while kills < KILLS:
-        notebooks = _submit_round(server, rng, rounds)
-        rounds += 1
-        while any(_is_open(server, execution) for _, execution in notebooks):
-            deadline = time.monotonic() + rng.uniform(0.0, 3.0)
-            while time.monotonic() < deadline:
-                _answer_all(server, notebooks)
-            server.kill()
-            server.start()
-            kills += 1
-        for program, execution in notebooks:
-            _check(server, program, execution, f"seed {SEED}, kill {kills}")
+Make = Callable[..., ForkingServer]
 
 
-Runs = list[tuple[Program, dict[str, Any]]]
+@pytest.mark.timeout(120 + 20 * KILLS)
+async def test_r2_everything_is_killed_again_and_again(make: Make) -> None:
+    """R2, R3, R4, R5, R7, P5, D7, K1, K2, K6: whatever their cells do at that moment."""
+    await torture(make, SEED, KILLS)
 
 
-def _submit_round(server: LastingServer, rng: random.Random, number: int) -> Runs:
-    runs: Runs = []
-    for index in range(NOTEBOOKS):
-        programs = [random_program(rng) for _ in range(6)]
-        sources = [SETUP, *(program.source for program in programs)]
-        path = server.notebook(f"{number}-{index}.ipynb", *sources)
-        executions = server.submit(path)
-        runs += zip([Program(SETUP, []), *programs], executions, strict=True)
-    return runs
-
-
-def _get(server: LastingServer, execution: dict[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = server.ask("GET", f"/api/executions/{execution['id']}").json
-    return body
-
-
-def _is_open(server: LastingServer, execution: dict[str, Any]) -> bool:
-    return _get(server, execution)["state"] in ("queued", "running", "waiting_input")
-
-
-def _answer_all(server: LastingServer, runs: Runs) -> None:
-    waiting = server.ask("GET", "/api/executions?state=waiting_input").json["executions"]
-    for execution in waiting:
-        answer = server.ask("POST", f"/api/executions/{execution['id']}/input", {"value": "it"})
-        assert answer.status in (200, 409), answer.body  # 409: answered just now
-
-
-def _check(server: LastingServer, program: Program, execution: dict[str, Any], when: str) -> None:
-    ended = _get(server, execution)
-    assert ended["state"] == "finished", (when, ended)
-    found = seen(ended["outputs"])
-    wanted = program.outputs
-    if "input(" in program.source:  # what was typed is shown by the server, and may be lost
-        found = [(name, text.replace("what? it\n", "")) for name, text in found]
-        wanted = [(name, text.replace("what? it\n", "")) for name, text in wanted]
-    assert found == wanted, (when, program.source)
+async def torture(make: Make, seed: int, kills: int) -> None:
+    """Several servers at once, so that one works while another starts."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32))
+    worlds = [
+        World(make(), 1000 * seed + index, notebooks=NOTEBOOKS, can_hard_restart=False)
+        for index in range(WORLDS)
+    ]
+    lives = [asyncio.create_task(world.live(-(-kills // WORLDS))) for world in worlds]
+    try:
+        await asyncio.gather(*lives)
+    finally:
+        for life in lives:
+            life.cancel()
+        await asyncio.wait(lives)
+    tally = sum((world.tally for world in worlds), Counter[str]())
+    print(f"seed {seed}:", ", ".join(f"{what} {count}" for what, count in sorted(tally.items())))
