@@ -39,6 +39,7 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._again: list[asyncio.TimerHandle] = []
+        self._kernel_session: str | None = None
 
     # --- open and closed ------------------------------------------------------------------------
 
@@ -117,14 +118,20 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
 
     def _limit_rate(self, channel: str, msg: dict[str, Any], msg_list: list[Any]) -> bool:
         if channel == "iopub":
-            msg["header"] = self._above.get_part("header", msg["header"], msg_list)
-            if msg["header"]["msg_type"] in _NEVER_LIMITED:
+            header = msg["header"] = self._above.get_part("header", msg["header"], msg_list)
+            self._kernel_session = header["session"]
+            if header["msg_type"] in _NEVER_LIMITED:
                 return False
         return bool(self._above._limit_rate(channel, msg, msg_list))
 
     def _say(self, msg_type: str, content: dict[str, Json], buffers: Sequence[bytes]) -> None:
-        """Send the page a message of iopub that is not the kernel's."""
+        """Send the page a message of iopub that is not the kernel's.
+
+        It bears the kernel's session: where that changes, JupyterLab takes the kernel for a new
+        one, and drops what it has not handled yet.
+        """
         message = self.session.msg(msg_type, content)
+        message["header"]["session"] = self._kernel_session or message["header"]["session"]
         try:
             if self.subprotocol == V1:
                 pack = self.session.pack

@@ -5,6 +5,9 @@ import { openGate, waitFor } from '../harness/gate';
 import type { NotebookPage } from '../harness/notebook';
 import { expect, streamText, test } from '../harness/test';
 
+/** For so long ipywidgets looks for the comm of a view, and a little longer. */
+const GIVES_UP_MS = 3000;
+
 /** Moves the slider in that output by so many steps. */
 async function move(output: Locator, steps: number): Promise<void> {
   const handle = output.locator('.noUi-handle');
@@ -183,22 +186,30 @@ test('O12: a comm that comes long after its view', async ({ open, page }) => {
   await page.routeWebSocket(/\/api\/kernels\/[^/]+\/channels/, socket => {
     const server = socket.connectToServer();
     server.onMessage(message => {
-      if (isHeld && message.includes('"comm_open"')) {
+      // What opens a comm, and the answer to who asks which there are.
+      if (isHeld && /"comm_open"|"update_states"|"comm_info_reply"/.test(message.toString())) {
         held.push(() => socket.send(message));
       } else {
         socket.send(message);
       }
     });
   });
-  const notebook = await open(["from ipywidgets import IntSlider\nIntSlider(description='dial')"]);
+  const notebook = await open([
+    "print('ready')",
+    "from ipywidgets import IntSlider\nIntSlider(description='dial')"
+  ]);
   await notebook.run(0);
-  // This is where ipywidgets gives up.
-  await expect(notebook.output(0)).toContainText('Error displaying widget');
+  await expect(notebook.output(0)).toHaveText('ready');
+  await notebook.run(1);
+  await expect(notebook.prompt(1)).toHaveText('[2]:');
+  const view = notebook.output(1).locator('.jp-OutputArea-output');
+  await expect(view).toHaveText(/widget/); // "Loading widget", then "Error displaying widget"
+  await page.waitForTimeout(GIVES_UP_MS);
   isHeld = false;
   held.splice(0).forEach(send => send());
-  await expect(readout(notebook.output(0))).toHaveText('0');
-  await move(notebook.output(0), 2);
-  await expect(readout(notebook.output(0))).toHaveText('2');
+  await expect(readout(notebook.output(1))).toHaveText('0');
+  await move(notebook.output(1), 2);
+  await expect(readout(notebook.output(1))).toHaveText('2');
   await expectAllShown(notebook);
 });
 
