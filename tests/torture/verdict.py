@@ -59,7 +59,7 @@ def judge(runs: list[Run], done: set[str], times_run: dict[str, int]) -> list[st
         if stopped_by is not None:
             if (state, times) != ("cancelled", 0) or reason not in stopped_by:
                 wrong.append(f"{run.tag}: was queued: {state} {reason}, ran {times} times")
-        elif state == "finished" or reason == "" and state == "failed":
+        elif state == "finished" or (reason == "" and state == "failed"):
             wrong += _complete(run, state)
             if times != 1:
                 wrong.append(f"{run.tag}: {state}, ran {times} times")
