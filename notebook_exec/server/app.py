@@ -12,6 +12,7 @@ from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 
 from notebook_exec.documents.access import DocumentAccess
 
+from .collector import calm_collector
 from .kernel_websocket import KernelWebsocket
 from .lasting_kernels import LastingKernels
 from .routes import handlers
@@ -187,6 +188,7 @@ class NotebookExecApp(ExtensionApp):
             # Whatever keeps it from starting, its routes say so, and Jupyter goes on without it.
             self.log.exception("notebook_exec could not be started")
             self.services.failed(f"notebook_exec could not be started: {error}")
+        calm_collector()
 
     async def stop_extension(self) -> None:
         """Called by jupyter_server before it shuts its kernels down."""
