@@ -1,7 +1,8 @@
 """Keeps Python's garbage collector from holding the event loop (L1).
 
-A Jupyter server has some 300,000 objects that stay as long as it runs. A full collection looks at all
-of them, and a young one comes each 700 allocations: several times for each cell that runs.
+A Jupyter server has some 217,000 objects that stay as long as it runs. A full collection
+looks at all of them: 0.3 s on a busy machine (seen), nothing to speak of without them. A young
+one comes each 700 allocations, several times for each cell that runs.
 """
 
 from __future__ import annotations
