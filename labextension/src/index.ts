@@ -69,7 +69,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
   requires: [IExecutions, INotebookTracker],
   optional: [ITranslator],
   activate: (
-    _: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     known: IExecutions,
     tracker: INotebookTracker,
     translator: ITranslator | null
@@ -81,6 +81,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
         Notification.error(trans.__('The cell was not cancelled: %1', message));
       });
     };
+    const me = (): string => app.serviceManager.user.identity?.username ?? '';
     forServerNotebooks(tracker, known, panel => {
       const document = panel.model && sharedDocument(panel.model);
       if (!panel.model || !document) {
@@ -91,7 +92,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
         OutputViews.share(panel.model),
         new CellStatus(panel, entries, cancel, trans),
         new KernelStatus(panel.sessionContext, entries),
-        new Prompts(panel, entries, (id, value) => known.api.answer(id, value), trans),
+        new Prompts(panel, entries, (id, value) => known.api.answer(id, value), me, trans),
         entries
       ]);
     });

@@ -1,6 +1,7 @@
 // What stands for output that was left out of a runaway cell: how much it is, and a link to all of it.
 import { URLExt } from '@jupyterlab/coreutils';
 import type * as nbformat from '@jupyterlab/nbformat';
+import type { IOutputAreaModel } from '@jupyterlab/outputarea';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -24,6 +25,16 @@ export function withLink(output: nbformat.IOutput): nbformat.IOutput {
         data: { ...(output.data as nbformat.IMimeBundle), [MIME_TYPE]: { bytes, id } }
       }
     : output;
+}
+
+/** Whether any output of a cell is such a notice. */
+export function hasNotice(outputs: IOutputAreaModel): boolean {
+  for (let index = 0; index < outputs.length; index++) {
+    if (field(outputs.get(index).metadata, 'notebook_exec') !== undefined) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /** Renders the notice, in all notebooks. */

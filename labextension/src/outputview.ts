@@ -14,7 +14,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type * as Y from 'yjs';
 
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
-import { withLink } from './omitted';
+import { hasNotice, withLink } from './omitted';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
 const SILENT = { silent: true };
@@ -59,7 +59,7 @@ export class OutputView implements IDisposable {
     model.sharedModel.metadataChanged.connect(this._onMetadataChanged, this);
     model.outputs.changed.connect(this._onViewChanged, this);
     shared.observeDeep(this._onOutputsChanged);
-    if (model.outputs.length !== shared.length) {
+    if (model.outputs.length !== shared.length || hasNotice(model.outputs)) {
       this._rewrite();
     }
   }

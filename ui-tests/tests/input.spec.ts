@@ -1,5 +1,6 @@
 // P: prompts for input.
-import { waitFor } from '../harness/gate';
+import { openGate, waitFor } from '../harness/gate';
+import { takePicture } from '../harness/pictures';
 import { expect, streamText, test } from '../harness/test';
 
 test('P1: a prompt is there after a reload, and for others, and anyone answers it', async ({
@@ -82,4 +83,57 @@ test('U7: keys typed into a prompt are not commands', async ({ open }) => {
   await notebook.page.keyboard.press('Enter');
   await expect(notebook.output(0)).toContainText('dd b x');
   await expect(notebook.cells).toHaveCount(2);
+});
+
+test('P1: others are told whose run asks, and who types elsewhere goes on typing', async ({
+  open,
+  openElsewhere,
+  server
+}) => {
+  const notebook = await open([`${waitFor('p1')}\nprint('got', input('Which year? '))`, '']);
+  const other = await openElsewhere(notebook);
+  await notebook.run(0);
+  await expect(notebook.cell(0)).toHaveClass(/jp-nbexec-running/);
+  await notebook.cell(1).locator('.cm-content').click();
+  await notebook.page.keyboard.type('before ');
+  await openGate(server, 'p1');
+  await expect(notebook.input(0)).toBeVisible();
+  await notebook.page.keyboard.type('after');
+  await expect(notebook.cell(1).locator('.cm-content')).toHaveText('before after');
+  await expect(notebook.input(0)).toHaveValue('');
+
+  await expect(other.input(0)).toBeVisible();
+  await expect(other.input(0)).not.toBeFocused();
+  await expect(other.cell(0).getByRole('status').first()).toHaveText(/^Asked by .+’s run$/);
+  await takePicture(other.page, 'prompt-asked-by');
+  await other.input(0).fill('1815');
+  await other.input(0).press('Enter');
+  await expect(notebook.output(0)).toContainText('got 1815');
+});
+
+test('P2: the same question again and again, each answered by the keyboard alone', async ({
+  open
+}) => {
+  const notebook = await open(["print(sum(int(input('Next: ')) for _ in range(5)))"]);
+  await notebook.run(0);
+  for (const answer of [1, 2, 3, 4, 5]) {
+    await expect(notebook.input(0)).toBeFocused();
+    await expect(notebook.input(0)).toHaveValue('');
+    await notebook.page.keyboard.type(String(answer));
+    await notebook.page.keyboard.press('Enter');
+    await expect(notebook.output(0)).toContainText(`Next: ${answer}`);
+  }
+  await expect(notebook.output(0)).toContainText('15');
+});
+
+test('U7: a prompt is announced, reached and left by the keyboard', async ({ open }) => {
+  const notebook = await open(["input('Name? ')", '# second']);
+  await notebook.run(0);
+  await expect(notebook.input(0)).toBeFocused();
+  await expect(notebook.cell(0).getByRole('status').first()).toHaveText(/Name\?/);
+  await expect(notebook.input(0)).toHaveAccessibleName(/Name\?/);
+  await notebook.page.keyboard.press('Escape');
+  await expect(notebook.input(0)).not.toBeFocused();
+  await notebook.page.keyboard.press('b'); // a command again: a new cell below
+  await expect(notebook.cells).toHaveCount(3);
 });

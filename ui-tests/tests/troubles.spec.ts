@@ -11,7 +11,7 @@ const run = promisify(execFile);
 
 test.use({
   config: {
-    NotebookExecApp: { nanny: true, interrupt_grace: 3, max_output_bytes: 20_000 }
+    NotebookExecApp: { interrupt_grace: 3, max_output_bytes: 20_000 }
   }
 });
 
@@ -80,6 +80,7 @@ test('K2: a restart says how many cells it ends, and leaves all as it is if one 
 }) => {
   const notebook = await open([waitFor('k2'), "print('b')", "print('c')"]);
   await notebook.runAll();
+  await expect(notebook.cell(0)).toHaveClass(/jp-nbexec-running/);
   await expect(notebook.badge(2)).toHaveText('Queued, 2 before');
   await notebook.command('notebook:restart-kernel');
   await expect(notebook.dialog).toContainText('1 cell runs');
