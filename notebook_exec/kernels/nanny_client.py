@@ -27,6 +27,7 @@ class NannyAddress(NamedTuple):
     url: str
     key: bytes
     lease: Lease
+    curve_key: bytes = b""  # the nanny's public key; without one nothing is encrypted (S3)
 
 
 class NannyClient:
@@ -50,6 +51,10 @@ class NannyClient:
         self.socket.rcvhwm = 0
         self.socket.sndhwm = 0
         self.socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        if address.curve_key:
+            # A new pair for each connection: who may speak is shown by the seal.
+            self.socket.curve_publickey, self.socket.curve_secretkey = zmq.curve_keypair()
+            self.socket.curve_serverkey = address.curve_key
         self.url = address.url
 
     def connect(self) -> None:

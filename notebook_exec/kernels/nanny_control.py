@@ -55,7 +55,7 @@ class NannyControl:
             if self._refusal is not None:
                 raise self._refusal
             if self._client is not None and self._client.is_welcome:
-                return NannyAddress(self.process.link, self._key, self._lease)
+                return self._address()
             await asyncio.sleep(_POLL_S)
         raise NannyRefused("the nanny does not answer")
 
@@ -87,8 +87,7 @@ class NannyControl:
         if self._client is None:
             if not self.is_alive:
                 return
-            address = NannyAddress(self.process.link, self._key, self._lease)
-            self._client = NannyClient(address, takes_over=self._takes_over)
+            self._client = NannyClient(self._address(), takes_over=self._takes_over)
             self._client.connect()
         while (frame := self._receive(self._client)) is not None:
             if frame.kind in (Kind.DONE, Kind.ERROR):
@@ -115,6 +114,10 @@ class NannyControl:
             self._client.close(linger_ms=200)
             self._client = None
         self._answers.clear()
+
+    def _address(self) -> NannyAddress:
+        process = self.process
+        return NannyAddress(process.link, self._key, self._lease, process.link_key.encode())
 
     def _receive(self, client: NannyClient) -> Frame | None:
         try:

@@ -32,11 +32,15 @@ class NannyFailed(Exception):
 class NannyProcess:
     """A process, known by its id and by when it started: ids are used again."""
 
-    def __init__(self, pid: int, start_time: str, spool: Path, link: str) -> None:
+    def __init__(
+        self, pid: int, start_time: str, spool: Path, link: str, link_key: str = ""
+    ) -> None:
+        """``link_key``: the public key with which the link is encrypted, "" if it is not."""
         self.pid = pid
         self.start_time = start_time
         self.spool = spool
         self.link = link
+        self.link_key = link_key
         self.ports: dict[str, int] = {}
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +55,8 @@ class NannyProcess:
             popen.wait()
             log = (spool / "nanny.log").read_text(errors="replace")[-2000:]
             raise NannyFailed(f"{error} {log}".strip()) from None
-        made = cls(popen.pid, _start_time(popen.pid), spool, ready["link"])
+        start_time, link_key = _start_time(popen.pid), str(config.get("link_publickey", ""))
+        made = cls(popen.pid, start_time, spool, ready["link"], link_key)
         made.ports = {str(name): int(port) for name, port in ready["ports"].items()}
         made._popen = popen
         return made
@@ -81,7 +86,11 @@ class NannyProcess:
     def load(cls, stored: dict[str, Any]) -> NannyProcess:
         """The process that ``to_store`` described."""
         return cls(
-            int(stored["pid"]), str(stored["start_time"]), Path(stored["spool"]), stored["link"]
+            int(stored["pid"]),
+            str(stored["start_time"]),
+            Path(stored["spool"]),
+            stored["link"],
+            str(stored.get("link_key", "")),
         )
 
     def to_store(self) -> dict[str, Any]:
@@ -91,6 +100,7 @@ class NannyProcess:
             "start_time": self.start_time,
             "spool": str(self.spool),
             "link": self.link,
+            "link_key": self.link_key,
         }
 
     def is_alive(self) -> bool:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import zmq
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import Float, Int, Unicode
@@ -44,6 +45,11 @@ class NannyProvisioner(KernelProvisionerBase):
     )
     max_journal_bytes = Int(2**30, config=True, help="How much of a kernel's output is kept back.")
     max_log_bytes = Int(4 * 2**20, config=True, help="How much of what its process writes.")
+    link_ip = Unicode(
+        "127.0.0.1",
+        config=True,
+        help="Where nannies listen for the server; encrypted unless it is this machine alone.",
+    )
     spool_dir = Unicode(
         config=True, help="The folder for journals and logs; default: in the runtime folder."
     )
@@ -310,6 +316,7 @@ class NannyProvisioner(KernelProvisionerBase):
         session = self._session_info()
         name = Path(km.connection_file).name if km is not None else "kernel.json"
         return {
+            **self._link_configuration(),
             "key": self._text(session["key"]),
             "signature_scheme": session["signature_scheme"],
             "transport": session["transport"],
@@ -328,6 +335,14 @@ class NannyProvisioner(KernelProvisionerBase):
             # twice. It grows by a million a second.
             "first_position": int(time.time()) << 20,
         }
+
+    def _link_configuration(self) -> dict[str, str]:
+        """Encrypted where others may listen: then with keys of this nanny's own (S3)."""
+        if self.link_ip.startswith("127."):
+            return {"link_ip": self.link_ip}
+        public, secret = zmq.curve_keypair()
+        keys = {"link_publickey": public.decode(), "link_secretkey": secret.decode()}
+        return {"link_ip": self.link_ip, **keys}
 
     def _session_info(self) -> dict[str, Any]:
         """The connection as far as it is known before the nanny is there."""
@@ -354,8 +369,6 @@ class NannyProvisioner(KernelProvisionerBase):
             return
         policy = policy_of(encryption)
         if policy == "required" or (policy == "auto" and km._kernel_supports_curve_encryption()):
-            import zmq  # noqa: PLC0415 - only here
-
             km.curve_publickey, km.curve_secretkey = zmq.curve_keypair()
 
     def _write_connection_file(self, km: Any, session_name: str) -> None:

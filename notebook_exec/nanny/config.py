@@ -8,6 +8,7 @@ import stat
 from typing import Any, NamedTuple
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+_KEYS = ("key", "link_publickey", "link_secretkey", "curve_publickey", "curve_secretkey")
 
 
 class ConfigError(Exception):
@@ -26,6 +27,8 @@ class Config(NamedTuple):
     ip: str = "127.0.0.1"
     ports: tuple[int, ...] = (0, 0, 0, 0, 0)  # in the order of CHANNELS; 0: any
     link_ip: str = "127.0.0.1"
+    link_publickey: bytes = b""  # encrypt the link; needed where it leaves this machine
+    link_secretkey: bytes = b""
     curve_publickey: bytes = b""
     curve_secretkey: bytes = b""
     epoch: int = 0
@@ -44,10 +47,13 @@ def load(path: str) -> Config:
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise ConfigError("others may read or write the configuration file")
             fields: dict[str, Any] = json.load(file)
-        for name in ("key", "curve_publickey", "curve_secretkey"):
+        for name in _KEYS:
             fields[name] = str(fields.get(name, "")).encode()
         if "ports" in fields:
             fields["ports"] = tuple(int(fields["ports"][channel]) for channel in CHANNELS)
-        return Config(**fields)
+        config = Config(**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"the configuration file is no good: {error!r}") from error
+    if not config.link_secretkey and not config.link_ip.startswith("127."):
+        raise ConfigError(f"a link at {config.link_ip} must be encrypted: its keys are missing")
+    return config

@@ -67,7 +67,9 @@ class LinkServer:
         *,
         key: bytes,
         lease: Lease,
+        curve: tuple[bytes, bytes] = (b"", b""),
     ) -> None:
+        """``curve``: public and secret key; without them nothing is encrypted (S3)."""
         self._reactor = reactor
         self._journal = journal
         self._key = key
@@ -82,6 +84,10 @@ class LinkServer:
         self._socket.sndhwm = self._socket.rcvhwm = 0
         # Sending to a peer that is gone raises: that is how its absence is noticed.
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        public, secret = curve
+        if secret:
+            self._socket.curve_server = True
+            self._socket.curve_publickey, self._socket.curve_secretkey = public, secret
         self._socket.bind(url)
         self.url = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         reactor.add_reader(self._socket, self._read)

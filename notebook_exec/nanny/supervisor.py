@@ -54,6 +54,7 @@ class Supervisor:
             self._journal,
             f"tcp://{config.link_ip}:*",
             key=config.key,
+            curve=(config.link_publickey, config.link_secretkey),
             lease=Lease(config.epoch, config.holder),
         )
         self._proxy = Proxy(self.front, self._reactor, self._signer, self)

@@ -151,6 +151,7 @@ class TcpProxy:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.overheard = bytearray()
         self.url = ""
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -166,16 +167,16 @@ class TcpProxy:
             proxy.connections += 1
             proxy._writers += [writer, there_writer]
             for source, sink in ((reader, there_writer), (there_reader, writer)):
-                proxy._tasks.append(asyncio.create_task(cls._copy(source, sink)))
+                proxy._tasks.append(asyncio.create_task(proxy._copy(source, sink)))
 
         proxy._server = await asyncio.start_server(connected, "127.0.0.1", 0)
         proxy.url = f"tcp://127.0.0.1:{proxy._server.sockets[0].getsockname()[1]}"
         return proxy
 
-    @staticmethod
-    async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await source.read(65536):
+                self.overheard += data
                 sink.write(data)
                 await sink.drain()
 

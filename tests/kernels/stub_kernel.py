@@ -104,6 +104,15 @@ class StubKernel:
                 self.publish("stream", {"name": "stdout", "text": "waits"}, parent)
                 while not Path(path).exists():
                     time.sleep(0.005)
+            case ["listen"]:  # until somebody says something on control
+                self.publish("stream", {"name": "stdout", "text": "listens"}, parent)
+                while not self.sockets["control"].poll(1000):
+                    pass
+                frames = self.sockets["control"].recv_multipart()
+                start = frames.index(DELIMITER)
+                told = json.loads(frames[start + 2])["msg_type"]
+                self.publish("stream", {"name": "stdout", "text": told}, parent)
+                self.handle(self.sockets["control"], frames[:start], frames[start + 2 :])
             case ["exit", code]:
                 os._exit(int(code))
 

@@ -77,6 +77,15 @@ def test_s3_a_configuration_that_others_may_read_is_refused(tmp_path: Path) -> N
     assert config == Config(b"k", str(tmp_path))
 
 
+def test_s3_a_link_off_the_machine_must_be_encrypted(tmp_path: Path) -> None:
+    """S3: without keys for it, a nanny does not listen where others may."""
+    fields = {"key": "k", "spool": str(tmp_path), "link_ip": "0.0.0.0"}
+    with pytest.raises(ConfigError, match="encrypted"):
+        load(write(tmp_path, 0o600, **fields))
+    fields |= {"link_publickey": "p" * 40, "link_secretkey": "s" * 40}
+    assert load(write(tmp_path, 0o600, **fields)).link_secretkey == b"s" * 40
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"key": "k"}, {"key": "k", "spool": "/", "nonsense": 1}, {"ports": 1}]
 )
