@@ -66,12 +66,6 @@ class RealServer(Client):
         self._running = threading.Event()
         self._reader: threading.Thread | None = None
 
-    @property
-    def pid(self) -> int:
-        """Its process, while it runs."""
-        assert self._process is not None
-        return self._process.pid
-
     def start(self, *options: str) -> None:
         """Return when it answers. ``options`` are for its command line."""
         environment = {
