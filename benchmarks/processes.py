@@ -73,8 +73,8 @@ class Server:
         """Where it writes what it has to say."""
         return self._folder / "server.log"
 
-    def start(self) -> None:
-        """Start it, and return when it answers."""
+    def start(self, poll_s: float = 0.1) -> None:
+        """Start it, and return when it answers; ``poll_s``: how often it is asked."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -89,7 +89,13 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"The server did not start:\n{self.log_tail()}")
-            time.sleep(0.1)
+            time.sleep(poll_s)
+
+    def kill(self) -> None:
+        """End it with no chance to do anything; what it started may live on."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def log_tail(self) -> str:
         """The last it said."""
@@ -101,9 +107,16 @@ class Server:
             with contextlib.suppress(OSError):
                 self._request("DELETE", f"/api/sessions/{session['id']}")
 
-    def _request(self, method: str, path: str, timeout_s: float = 20.0) -> bytes:
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """One request of the API: what its JSON says."""
+        data = None if body is None else json.dumps(body).encode()
+        return json.loads(self._request(method, path, data=data))
+
+    def _request(
+        self, method: str, path: str, timeout_s: float = 20.0, data: bytes | None = None
+    ) -> bytes:
         headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(self.url + path, headers=headers, method=method)
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
             body: bytes = response.read()
             return body
