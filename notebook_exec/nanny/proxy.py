@@ -18,15 +18,17 @@ _SLICE_MESSAGES = 100
 _LONGEST_STATUS = 64  # bytes of a status message's content
 
 
+# What a message is for the server, and so how soon it is to have it.
+OUTPUT = 0  # at once; of much output, a few milliseconds may be gathered
+TURN = 1  # at once: the kernel is idle, or asks something
+PRELUDE = 2  # something follows that tells more: with that, or in a few milliseconds
+
+
 class ProxyOwner(Protocol):
     """Who keeps the journal and the kernel's process."""
 
-    def record(self, channel: str, frames: list[bytes], *, is_urgent: bool) -> None:
-        """The server is to have this message, delimiter first.
-
-        ``is_urgent``: it tells of the execution's state. Of what is only output, a few
-        milliseconds may be gathered.
-        """
+    def record(self, channel: str, frames: list[bytes], kind: int) -> None:
+        """The server is to have this message, delimiter first."""
 
     def interrupt(self, session: str) -> bool:
         """A client asks for an interrupt; whether it was done by a signal."""
@@ -112,11 +114,16 @@ class Proxy:
         """The hot path: nothing is parsed. The delimiter is at ``start``."""
         self._front.publish(frames)
         content = frames[start + 5]
-        is_status = len(content) < _LONGEST_STATUS and b'"execution_state"' in content
-        if is_status and b'"idle"' in content:
-            # Kernels do not reply to what they do not know, but they are idle after it.
-            self._open.pop(header(frames[start + 3]).msg_id, None)
-        self._owner.record("iopub", frames[start:], is_urgent=is_status)
+        kind = OUTPUT
+        if len(content) < _LONGEST_STATUS and b'"execution_state"' in content:
+            kind = PRELUDE
+            if b'"idle"' in content:
+                kind = TURN
+                # Kernels do not reply to what they do not know, but they are idle after it.
+                self._open.pop(header(frames[start + 3]).msg_id, None)
+        elif b'"execute_input"' in frames[start + 2]:
+            kind = PRELUDE
+        self._owner.record("iopub", frames[start:], kind)
 
     def on_message(self, channel: str, message: Message) -> None:
         """A reply, or a request for input: to who asked."""
@@ -217,7 +224,7 @@ class Proxy:
 
     def _to_client(self, channel: str, identities: list[bytes], frames: list[bytes]) -> None:
         if identities == [LINK_IDENTITY]:
-            self._owner.record(channel, frames, is_urgent=True)
+            self._owner.record(channel, frames, TURN if channel == "stdin" else PRELUDE)
         elif identities:
             self._front.send(channel, [*identities, *frames])
 

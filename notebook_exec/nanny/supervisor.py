@@ -20,7 +20,7 @@ from notebook_exec.nanny.jupyter import Signer
 from notebook_exec.nanny.kernel_log import KernelLog
 from notebook_exec.nanny.link_server import Answer, CommandFailed, LinkServer
 from notebook_exec.nanny.process import SIGNALS_SET, Exit, KernelProcess, StartFailed
-from notebook_exec.nanny.proxy import Proxy
+from notebook_exec.nanny.proxy import OUTPUT, PRELUDE, Proxy
 from notebook_exec.nanny.reactor import Reactor
 
 _LAST_WORDS_S = 1.0
@@ -28,6 +28,7 @@ _SAMPLE_S = 2.0
 _LOG_CHUNK_BYTES = 64 * 1024
 _STREAM_MESSAGES = 20
 _BREATH_S = 0.003
+_PRELUDE_S = 0.003
 _REQUESTS_REMEMBERED = 1000
 
 
@@ -67,6 +68,8 @@ class Supervisor:
         self._requests: dict[str, None] = {}  # the last ones, in their order
         self._is_journalling = False
         self._has_output = False  # in this round
+        self._has_news = False  # since the last flush
+        self._waits = False  # with what it has: more is about to follow
         self._outputs_in_a_row = 0
         self._keeps_spool = False
         self._wire_up()
@@ -95,16 +98,22 @@ class Supervisor:
 
     # --- ProxyOwner -------------------------------------------------------------------------
 
-    def record(self, channel: str, frames: list[bytes], *, is_urgent: bool) -> None:
+    def record(self, channel: str, frames: list[bytes], kind: int) -> None:
         """For the server, if there ever was one that wanted it."""
         if self._is_journalling:
             self._journal.append(channel, frames)
-        self._has_output = True
-        self._outputs_in_a_row = 0 if is_urgent else self._outputs_in_a_row + 1
+        if kind == PRELUDE:
+            if not self._waits and not self._has_news:
+                self._waits = True
+                self._reactor.call_later(_PRELUDE_S, self._wait_no_more)
+            return
+        self._has_news = self._has_output = True
+        self._outputs_in_a_row = self._outputs_in_a_row + 1 if kind == OUTPUT else 0
 
     def interrupt(self, session: str) -> bool:
         """By a client, past the server: which is told."""
         self._journal.note({"event": "interrupted", "session": session})
+        self._has_news = True
         if self._start.get("interrupt_mode", "signal") != "signal":
             return False
         self._process.signal(signal.SIGINT)
@@ -223,6 +232,7 @@ class Supervisor:
         """In the journal, at its place among the messages; and to all who are there, at once."""
         fields["incarnation"] = self._incarnation
         self._journal.note(fields)
+        self._has_news = True
         self.link.tell(fields)
 
     def _on_output(self) -> None:
@@ -271,7 +281,14 @@ class Supervisor:
 
     # --- the rest ---------------------------------------------------------------------------
 
+    def _wait_no_more(self) -> None:
+        """Nothing followed so far: the server is to know all the same."""
+        self._waits = False
+
     def _after_round(self) -> None:
+        if self._waits and not self._has_news:
+            return
+        self._waits = self._has_news = False
         self._journal.flush()
         self.link.pump()
         if self._has_output:
@@ -326,6 +343,7 @@ class Supervisor:
 
     def _end(self) -> None:
         self._journal.note({"event": "left"})
+        self._has_news = True
         self._process.end()
         if self._back is not None:
             self._back.close()
