@@ -115,8 +115,9 @@ class LinkServer:
     def pump(self) -> None:
         """Send what the journal has, as far as credit goes; answer who waits for the log."""
         for peer in list(self._peers.values()):
-            if peer.cursor is not None and peer.credit > 0:
-                self._send_journal(peer, peer.cursor)
+            cursor = peer.cursor
+            if cursor is not None and peer.credit > 0 and cursor.position < self._journal.last:
+                self._send_journal(peer, cursor)
             if peer.log_waits:
                 peer.log_waits = [f for f in peer.log_waits if not self._answer_log(peer, f)]
 
@@ -246,7 +247,7 @@ class LinkServer:
             fields = {"heard": peer.heard} if peer.heard > peer.confirmed else None
             peer.confirmed = peer.heard
             self._send(peer, Kind.JOURNAL, fields, [chunk])
-            if peer.credit <= 0:
+            if peer.credit <= 0 or cursor.position >= self._journal.last:
                 return
         self._reactor.call_later(0, lambda: None)  # there is more: another round at once
 

@@ -35,6 +35,11 @@ class Segment:
 
     def read(self, offset: int, limit_bytes: int) -> bytes:
         """Whole records from ``offset`` on: at least one if there is one."""
+        # Asked for more than there is, Python makes room for all of it first: that costs more
+        # than the reading.
+        limit_bytes = min(limit_bytes, self.size - offset)
+        if limit_bytes <= 0:
+            return b""
         chunk = os.pread(self._fd, limit_bytes, offset)
         end, _, lacking = wire.whole_records(chunk)
         if lacking:

@@ -7,9 +7,13 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
+import uuid
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import nbformat
 import pytest
 from jupyter_client import KernelManager
@@ -22,6 +26,10 @@ import notebook_exec
 from notebook_exec.kernels.provisioner import NannyProvisioner
 
 ROOT = Path(notebook_exec.__file__).parent.parent
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.fixture
@@ -80,11 +88,79 @@ async def test_jupyter_kernel_and_a_console(environment: dict[str, str], tmp_pat
     assert shown, errors
     kernel, nanny = int(shown[1]), int(shown[2])
     assert is_running(kernel)
+    console = await asyncio.create_subprocess_exec(
+        *("jupyter", "console", "--existing", found.group(1), "--simple-prompt"),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said_in_it = b"print('the same:', os.getpid())\nexit\n"
+    output, errors = await asyncio.wait_for(console.communicate(said_in_it), 60)
+    assert f"the same: {kernel}".encode() in output, errors
+    assert is_running(kernel)  # a console leaves what it did not start
     assert json.loads(config.read_text())["ports"]["shell"] == 0
     app.send_signal(signal.SIGINT)
     await asyncio.wait_for(app.communicate(), 30)
     await until(lambda: not is_running(kernel) and not is_running(nanny))
     assert not config.exists()
+
+
+async def test_kernel_gateway(environment: dict[str, str], tmp_path: Path) -> None:
+    """K10: the kernel gateway starts, restarts, interrupts and ends kernels under nannies."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    gateway = await asyncio.create_subprocess_exec(
+        *("jupyter", "kernelgateway", "--ip=127.0.0.1", f"--port={port}"),
+        env={**environment, "KG_AUTH_TOKEN": "secret"},
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert gateway.stderr is not None
+    said = b""
+    while f":{port}".encode() not in said:
+        line = await asyncio.wait_for(gateway.stderr.readline(), 30)
+        assert line, said
+        said += line
+    rest = asyncio.create_task(gateway.stderr.read())
+    headers = {"Authorization": "token secret"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as http:
+
+        async def ask(method: str, path: str, body: object = None) -> Any:
+            async with http.request(method, path, json=body) as answer:
+                assert answer.status < 300, await answer.text()
+                return await answer.json() if answer.status != 204 else None
+
+        async def pids() -> list[int]:
+            url = f"/api/kernels/{kernel_id}/channels?token=secret"
+            async with http.ws_connect(url) as channels:
+                code = "import os; print('pids', os.getpid(), os.getppid(), flush=True)"
+                request = {"code": code, "silent": False, "store_history": False,
+                           "user_expressions": {}, "allow_stdin": False}  # fmt: skip
+                head = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request",
+                        "version": "5.3", "session": "s", "username": "u",
+                        "date": "2026-01-01T00:00:00Z"}  # fmt: skip
+                await channels.send_json({"header": head, "parent_header": {}, "metadata": {},
+                                          "content": request, "channel": "shell"})  # fmt: skip
+                async for message in channels:
+                    text = json.loads(message.data)["content"].get("text", "")
+                    if text.startswith("pids"):
+                        return [int(word) for word in text.split()[1:]]
+            raise AssertionError("the kernel said nothing")
+
+        kernel_id = (await ask("POST", "/api/kernels", {"name": "python3"}))["id"]
+        kernel, nanny = await asyncio.wait_for(pids(), 60)
+        await ask("POST", f"/api/kernels/{kernel_id}/interrupt")
+        await ask("POST", f"/api/kernels/{kernel_id}/restart")
+        again, same = await asyncio.wait_for(pids(), 60)
+        assert (again != kernel, same == nanny) == (True, True)
+        assert b"notebook_exec.nanny" in command_line(nanny)
+        await ask("DELETE", f"/api/kernels/{kernel_id}")
+        await until(lambda: not is_running(again) and not is_running(nanny))
+    gateway.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(gateway.wait(), 30)
+    await rest
 
 
 async def test_nbclient(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ SPIN = "import time\nwhile True: time.sleep(0.01)"
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    yield from serving(tmp_path_factory.mktemp("nannies"), nanny=True)
+    yield from serving(tmp_path_factory.mktemp("nannies"))  # the default
 
 
 @pytest.fixture(scope="module")
