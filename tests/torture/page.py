@@ -28,6 +28,8 @@ class Page:
         self.notebook = YNotebook(self.doc)
         self.looks: dict[str, list[Seen]] = {}
         """By the id of the execution: what its cell was seen to show, look by look."""
+        self.forgives = False
+        """What it is shown may be taken back: the server died with a full disk (R7)."""
         self._client: YClient | None = None
         self._url = ""
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +86,9 @@ class Page:
     def look(self) -> None:
         """Remember what the cells show now."""
         self._will_look = False
+        if self.forgives:
+            self.looks.clear()
+            return
         for cell_id, entry in self.entries().items():
             if entry["state"] == "queued":
                 continue
@@ -91,11 +96,6 @@ class Page:
             looks = self.looks.setdefault(entry["id"], [])
             if not looks or looks[-1] != look:
                 looks.append(look)
-
-    def forgives(self) -> None:
-        """What it was shown from now on may be taken back: the user was told so (R7)."""
-        self.looks.clear()
-        self._forgives = True
 
     def entries(self) -> dict[str, Any]:
         return self.doc.get("execution", type=Map).to_py() or {}

@@ -59,7 +59,7 @@ def judge(runs: list[Run], done: set[str], times_run: dict[str, int]) -> list[st
         if stopped_by is not None:
             if (state, times) != ("cancelled", 0) or reason not in stopped_by:
                 wrong.append(f"{run.tag}: was queued: {state} {reason}, ran {times} times")
-        elif state == "finished" or (reason == "" and state == "failed"):
+        elif state == "finished" or (state == "failed" and not reason):
             wrong += _complete(run, state)
             if times != 1:
                 wrong.append(f"{run.tag}: {state}, ran {times} times")
@@ -96,7 +96,7 @@ def _broken_off(run: Run, done: set[str], times: int) -> list[str]:
         return []  # nothing ran, and it would have been the next
     wrong = []
     if end not in allowed or times > 1:
-        wrong.append(f"{run.tag}: {end}, ran {times} times, after {done}")
+        wrong.append(f"{run.tag}: {end}, ran {times} times, after {done}: {body.get('error')}")
     if not follows(run.program, [found]):
         wrong.append(f"{run.tag}: {end}: {difference(found, run.program.outputs)}")
     return wrong + _backwards(run, found)
