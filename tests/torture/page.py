@@ -31,6 +31,7 @@ class Page:
         self.forgives = False
         """What it is shown may be taken back: the server died with a full disk (R7)."""
         self._client: YClient | None = None
+        self._is_connected = asyncio.Event()
         self._url = ""
         self._task: asyncio.Task[None] | None = None
         self._changes = self.doc.observe(lambda event: self._changed())
@@ -55,8 +56,8 @@ class Page:
 
     async def until_synced(self) -> None:
         """It is connected, and has what the server had then."""
-        while self._client is None:
-            await asyncio.sleep(0.01)
+        await self._is_connected.wait()
+        assert self._client is not None
         await self._client.synced()
 
     async def _stay(self) -> None:
@@ -68,9 +69,11 @@ class Page:
                     self._url, additional_headers=headers, max_size=None, close_timeout=1
                 ) as socket:
                     self._client = client = YClient(socket, self.doc)
+                    self._is_connected.set()
                     try:
                         await client.run()
                     finally:
+                        self._is_connected.clear()
                         self._client = None
                         client.leave()
             except (OSError, EOFError, WebSocketException):

@@ -20,6 +20,7 @@ RAN: dict[str, frozenset[End]] = {
     "nanny killed": _LOST | _ABANDONED,
     "restarted": _RESTARTED,
     "restarted, server killed": _RESTARTED | _LOST,
+    "hard-restarted, server killed": _RESTARTED | _SHUT_DOWN | _LOST | _ABANDONED,
     "server stopped": _SHUT_DOWN,
 }
 """By what was done: how what ran then may end."""
@@ -29,6 +30,9 @@ WAITED: dict[str, frozenset[str]] = {
     "nanny killed": frozenset({"kernel_died", "server_stopped"}),
     "restarted": frozenset({"kernel_restarted"}),
     "restarted, server killed": frozenset({"kernel_restarted", "kernel_died"}),
+    "hard-restarted, server killed": frozenset(
+        {"kernel_restarted", "kernel_shut_down", "kernel_died", "server_stopped"}
+    ),
     "server stopped": frozenset({"kernel_shut_down"}),
 }
 """By what was done: the reason for which what was queued then is cancelled."""

@@ -51,9 +51,7 @@ class Notebook:
 class World:
     """``live`` in it until its server was killed often enough."""
 
-    def __init__(
-        self, server: ForkingServer, seed: int, *, notebooks: int, can_hard_restart: bool
-    ) -> None:
+    def __init__(self, server: ForkingServer, seed: int, *, notebooks: int) -> None:
         self.server = server
         self.seed = seed
         self.rng = random.Random(seed)
@@ -62,7 +60,6 @@ class World:
         self.story: list[str] = []
         self._keeps_kernels = False
         self._troubles = 0
-        self._can_hard_restart = can_hard_restart
         self._sources = [f"pass  # {i}" for i in range(CELLS)]
         self.notebooks = [Notebook(self._write(f"{i}.ipynb")) for i in range(notebooks)]
         self._ran = server.folder / "ran.txt"
@@ -182,7 +179,7 @@ class World:
             await self._type(notebook)
         self.story.append(f"{name} ({notebook.path})")
         await strike()
-        if name != "server killed":
+        if name not in ("server killed", "kernel restarted"):
             self.tally[name] += 1
 
     async def _start(self) -> None:
@@ -248,13 +245,13 @@ class World:
         kernel_id = await self._kernel_of(notebook)
         if kernel_id is None:
             return
-        how = "restart"
-        if self._can_hard_restart and self.rng.random() < 0.5:
-            how = "hard-restart"
-            self.story.append(how)
+        how = self.rng.choice(["restart", "hard-restart"])
+        self.tally[how] += 1
         others = bool(notebook.done)
         kills = self.rng.random() < 0.3
-        notebook.done.add("restarted, server killed" if kills else "restarted")
+        self.story.append(f"{how}, server killed" if kills else how)
+        ed = how.replace("restart", "restarted")
+        notebook.done.add(f"{ed}, server killed" if kills else "restarted")
         url = f"/api/kernels/{kernel_id}/{how}"
         asked = asyncio.create_task(asyncio.to_thread(self._post, url))
         if kills:
