@@ -15,7 +15,8 @@ from notebook_exec.core.model import CellId, DocumentId, InvalidInput, Json
 class FileAgreement:
     """Document and file said the same; stored, so that after a restart it is known who changed.
 
-    ``digests``: ``serialize.Digest`` as JSON, of what the file held.
+    ``digests``: ``serialize.Digest`` as JSON, of what the file held. ``saving``: of what was about
+    to be written, so that a save whose end no server lived to see is known for our own.
     """
 
     document_id: DocumentId
@@ -23,6 +24,7 @@ class FileAgreement:
     hash: str
     digests: Json
     session: str
+    saving: Json = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ Digest = Digests | str
 """Of a notebook its digests; of anything else that of its value."""
 
 
+def digest_to_json(digest: Digest | None) -> Json:
+    """For a store."""
+    return digest.to_json() if isinstance(digest, Digests) else digest
+
+
+def digest_from_json(value: Json) -> Digest | None:
+    """What ``digest_to_json`` was given."""
+    return Digests.from_json(value) if isinstance(value, dict) else value
+
+
 def same_digests(one: Digest, other: Digest | None) -> bool:
     """Whether nothing differs, the order of the cells included."""
     if isinstance(one, Digests) and isinstance(other, Digests):

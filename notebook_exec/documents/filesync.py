@@ -27,7 +27,14 @@ from notebook_exec.documents.agreement import (
     split_id,
 )
 from notebook_exec.documents.apply import Merge, plan_for
-from notebook_exec.documents.digests import Digest, Digests, digests_of, same_digests, trust_of
+from notebook_exec.documents.digests import (
+    Digest,
+    digest_from_json,
+    digest_to_json,
+    digests_of,
+    same_digests,
+    trust_of,
+)
 from notebook_exec.documents.files import FileContent, Files, FileStat, SaveFailed, Written
 from notebook_exec.documents.load import has_crlf, prepare
 from notebook_exec.documents.merge import Version
@@ -38,6 +45,8 @@ __all__ = ["FileAgreement", "FileSync", "SyncHost", "SyncSettings"]
 
 log = logging.getLogger(__name__)
 
+_FAILURES = 4
+"""How many saves are put off while the store cannot write (R7); then the file is worth more."""
 _TRIES = 4
 """How often a merge is planned in a thread; a document that never rests is then planned at once."""
 
@@ -66,10 +75,8 @@ class FileSync:
         self._format, self._type, self._file_id = split_id(room.document_id)
         # the agreement
         self._hash = agreed.hash if agreed else ""
-        self._digests: Digest | None = None
-        if agreed is not None:
-            stored = agreed.digests
-            self._digests = stored if isinstance(stored, str) else Digests.from_json(stored)
+        self._digests = digest_from_json(agreed.digests) if agreed else None
+        self._saving = digest_from_json(agreed.saving) if agreed else None
         self._trust: list[bool] | None = None
         self._stat: FileStat | None = None
         self._has_crlf = False
@@ -221,16 +228,38 @@ class FileSync:
             return
         if self._has_crlf and isinstance(content, str):
             content = content.replace("\n", "\r\n")
+        if not await self._announce(digests) and self._failures < _FAILURES and not self._closing:
+            # A file that is ahead of the store is another program's to the next server.
+            raise SaveFailed(
+                f"{path} is not saved yet: the server cannot write to its state folder."
+            )
         written = await self._files.save(
             path, format=self._format, type=self._type, content=content
         )
         await self._remove_stray(path, written)
         self._hash, self._digests, self._trust = written.hash or "", digests, trust
+        self._saving = None
         self._stat = written.stat if written.hash is not None else None
         self._saved, self._first_change = version, first_change
         if written.message:
             log.warning("%s: %s", path, written.message)
         self._tell_saved()
+
+    async def _announce(self, digests: Digest) -> bool:
+        """Have it stored what is about to be written: the server may be killed right after.
+
+        Whether that, and all that the document holds, is stored.
+        """
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def resolve(durable: bool) -> None:
+            if not stored.done():
+                stored.set_result(durable)
+
+        self._saving = digests
+        with self._room.transact(self._agreement(), resolve):
+            pass  # nothing changes in the document
+        return await stored
 
     async def _remove_stray(self, path: str, written: Written) -> None:
         """Takes away what a save made at the old path while the file was moved (D6)."""
@@ -305,11 +334,23 @@ class FileSync:
     async def _take_from_disk(self, path: str) -> None:
         """Merges the file into the document, unless it is still what they agreed on."""
         read = await self._files.get(path, format=self._format, type=self._type)
-        if read.hash != self._hash:
+        if read.hash != self._hash and not await self._is_own_save(read):
             await self._merge(path, read)
         elif self._trust is None:
             await self._agree_on(read)
         self._stat = read.stat
+
+    async def _is_own_save(self, read: FileContent) -> bool:
+        """Whether a save made the file, of which nobody came to note that it was done."""
+        if self._saving is None:
+            return False
+        content = prepare(read.content, self._type, self.path)
+        if not same_digests(await self._files.run(digests_of, content), self._saving):
+            return False
+        self._saving = None
+        await self._agree_on(read)
+        self._show({"hash": self._hash}, agreed=True)
+        return True
 
     async def _agree_on(self, read: FileContent) -> None:
         """The document holds what was read."""
@@ -368,10 +409,15 @@ class FileSync:
     # --- telling ---
 
     def _agreement(self) -> Sequence[object]:
-        digests = self._digests.to_json() if isinstance(self._digests, Digests) else self._digests
-        return self._host.store(
-            FileAgreement(self._room.document_id, self.path, self._hash, digests, self._session)
+        agreement = FileAgreement(
+            self._room.document_id,
+            self.path,
+            self._hash,
+            digest_to_json(self._digests),
+            self._session,
+            digest_to_json(self._saving),
         )
+        return self._host.store(agreement)
 
     def _show(self, values: dict[str, Json], *, agreed: bool = False) -> None:
         """Writes into the document's state, which front ends read."""

@@ -223,6 +223,7 @@ class LiveNotebook:
         changed = [c for c, outputs in before.items() if after.get(c, outputs) != outputs]
         if not changed:
             return
+        log.warning("a page brought back what was not stored; it is taken out of %s", changed)
         with self._writing():
             for cell_id in changed:
                 ycell = self._find(cell_id)

@@ -56,7 +56,8 @@ class StoreJournal:
 
 def keep_agreement(agreement: FileAgreement) -> list[Op]:
     """The store operations that keep what a document and its file agreed on (D5)."""
-    content = json.dumps(agreement.digests).encode()
+    kept = {"agreed": agreement.digests, "saving": agreement.saving}
+    content = json.dumps(kept).encode()
     return [
         AgreeFile(agreement.document_id, agreement.path, agreement.hash, content),
         PutDocument(agreement.document_id, agreement.path, agreement.session),
@@ -70,11 +71,15 @@ async def load_state(store: Store, document_id: DocumentId) -> StoredState | Non
         return None
     agreement = None
     if stored.agreed is not None:
+        kept = json.loads(stored.agreed.content)
+        if not isinstance(kept, dict) or "agreed" not in kept:  # as version 0.1 kept it
+            kept = {"agreed": kept, "saving": None}
         agreement = FileAgreement(
             document_id=document_id,
             path=stored.agreed.path,
             hash=stored.agreed.content_hash,
-            digests=json.loads(stored.agreed.content),
+            digests=kept["agreed"],
             session=stored.session or "",
+            saving=kept["saving"],
         )
     return StoredState(stored.updates, agreement)

@@ -136,13 +136,11 @@ class KernelRunner(LinkListener):
     def resume(self, resumed: Resumption, *, has_backlog: bool = True) -> None:
         """Go on where the server before was killed; then ``connect`` or ``start`` (R2)."""
         for run in resumed.runs:
-            execution, memory = run.execution, run.memory
-            self.outputs.resume(execution.id, run.outputs, memory)
-            if execution.document_id is not None and execution.cell_id is not None:
-                self._cells[execution.id] = _Cell(execution.document_id, execution.cell_id)
+            self.outputs.resume(run.execution.id, run.outputs, run.memory)
         for execution in resumed.shown:
             if execution.document_id is not None and execution.cell_id is not None:
                 key = (execution.document_id, execution.cell_id)
+                self._cells[execution.id] = _Cell(*key)
                 self._by_cell.setdefault(key, {})[execution.id] = execution
         self.outputs.resume_widgets(resumed.widgets)
         self._progress.resume(resumed.position, resumed.memories, resumed.widgets)

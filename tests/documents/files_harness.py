@@ -129,6 +129,8 @@ class ListJournal:
     def __init__(self) -> None:
         self.updates: dict[DocumentId, list[bytes]] = {}
         self.agreements: dict[DocumentId, FileAgreement] = {}
+        self.announced: list[FileAgreement] = []
+        """Those stored just before the file was written."""
 
     def append(
         self,
@@ -142,6 +144,8 @@ class ListJournal:
         for op in alongside:
             assert isinstance(op, FileAgreement)
             self.agreements[op.document_id] = op
+            if op.saving is not None:
+                self.announced.append(op)
         asyncio.get_running_loop().call_soon(then, True)
 
 
@@ -215,12 +219,21 @@ async def open_file(
     format: str = "json",
     settings: SyncSettings = FAST,
     journal: ListJournal | None = None,
+    agreed: FileAgreement | None = None,
 ) -> OpenFile:
-    """Opens a document as the registry does when nothing of it is stored."""
+    """Opens a document as the registry does when nothing of it is stored, or all in ``journal``."""
     document_id = DocumentId(f"{format}:{type}:{await folder.files.file_id(path)}")
     read = await folder.files.get(path, format=format, type=type)
     ydocument = new_document(type)
-    await fill(type, prepare(read.content, type, path), 1, ydocument.ydoc.apply_update)
+    if journal is not None and agreed is not None:
+        for update in journal.updates[document_id]:
+            ydocument.ydoc.apply_update(update)
+    else:
+        take = [ydocument.ydoc.apply_update]
+        if journal is not None:
+            take.append(journal.updates.setdefault(document_id, []).append)
+        content = prepare(read.content, type, path)
+        await fill(type, content, 1, lambda update: [one(update) for one in take])
     room = Room(
         document_id,
         ydocument,
@@ -229,6 +242,6 @@ async def open_file(
         max_backlog_bytes=10**8,
     )
     host = Host()
-    sync = FileSync(room, folder.files, host, settings, path=path, session="s", agreed=None)
-    await sync.start(read)
+    sync = FileSync(room, folder.files, host, settings, path=path, session="s", agreed=agreed)
+    await sync.start(None if agreed else read)
     return OpenFile(folder, room, sync, host)

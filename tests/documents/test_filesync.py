@@ -158,6 +158,26 @@ async def test_our_own_saves_are_no_outside_changes(folder: Folder) -> None:
     await opened.close()
 
 
+async def test_a_save_whose_server_was_killed_is_no_outside_change(folder: Folder) -> None:
+    """D5, R2: between the file's writing and the note of it; what came since is not given up."""
+    folder.write("a.ipynb", notebook("1"))
+    journal = ListJournal()
+    killed = await open_file(folder, "a.ipynb", settings=SLOW, journal=journal)
+    killed.type_in(0, " saved")
+    await killed.sync.save()
+    assert saved(folder) == ["1 saved"]
+    (announced,) = journal.announced
+    killed.type_in(0, ", and more")
+    opened = await open_file(folder, "a.ipynb", journal=journal, agreed=announced)
+    assert opened.sources() == ["1 saved, and more"]
+    await opened.sync.save()
+    assert saved(folder) == ["1 saved, and more"]
+    assert opened.host.notices == []
+    assert folder.names() == {"a.ipynb"}
+    await opened.close()
+    await killed.close()
+
+
 async def test_old_notebooks_get_ids_and_stay_valid(folder: Folder) -> None:
     """D4: a file without cell ids gets the same ones at each reading."""
     old = notebook("1", "2")

@@ -28,7 +28,10 @@ class Page:
         self.notebook = YNotebook(self.doc)
         self.looks: dict[str, list[Seen]] = {}
         """By the id of the execution: what its cell was seen to show, look by look."""
+        self.forgives = False
+        """What it is shown may be taken back: the server died with a full disk (R7)."""
         self._client: YClient | None = None
+        self._is_connected = asyncio.Event()
         self._url = ""
         self._task: asyncio.Task[None] | None = None
         self._changes = self.doc.observe(lambda event: self._changed())
@@ -53,8 +56,8 @@ class Page:
 
     async def until_synced(self) -> None:
         """It is connected, and has what the server had then."""
-        while self._client is None:
-            await asyncio.sleep(0.01)
+        await self._is_connected.wait()
+        assert self._client is not None
         await self._client.synced()
 
     async def _stay(self) -> None:
@@ -66,9 +69,11 @@ class Page:
                     self._url, additional_headers=headers, max_size=None, close_timeout=1
                 ) as socket:
                     self._client = client = YClient(socket, self.doc)
+                    self._is_connected.set()
                     try:
                         await client.run()
                     finally:
+                        self._is_connected.clear()
                         self._client = None
                         client.leave()
             except (OSError, EOFError, WebSocketException):
@@ -84,6 +89,9 @@ class Page:
     def look(self) -> None:
         """Remember what the cells show now."""
         self._will_look = False
+        if self.forgives:
+            self.looks.clear()
+            return
         for cell_id, entry in self.entries().items():
             if entry["state"] == "queued":
                 continue
@@ -91,11 +99,6 @@ class Page:
             looks = self.looks.setdefault(entry["id"], [])
             if not looks or looks[-1] != look:
                 looks.append(look)
-
-    def forgives(self) -> None:
-        """What it was shown from now on may be taken back: the user was told so (R7)."""
-        self.looks.clear()
-        self._forgives = True
 
     def entries(self) -> dict[str, Any]:
         return self.doc.get("execution", type=Map).to_py() or {}

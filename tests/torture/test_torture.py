@@ -33,10 +33,7 @@ async def test_r2_everything_is_killed_again_and_again(make: Make) -> None:
 async def torture(make: Make, seed: int, kills: int) -> None:
     """Several servers at once, so that one works while another starts."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32))
-    worlds = [
-        World(make(), 1000 * seed + index, notebooks=NOTEBOOKS, can_hard_restart=False)
-        for index in range(WORLDS)
-    ]
+    worlds = [World(make(), 1000 * seed + index, notebooks=NOTEBOOKS) for index in range(WORLDS)]
     lives = [asyncio.create_task(world.live(-(-kills // WORLDS))) for world in worlds]
     try:
         await asyncio.gather(*lives)

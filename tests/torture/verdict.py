@@ -20,6 +20,7 @@ RAN: dict[str, frozenset[End]] = {
     "nanny killed": _LOST | _ABANDONED,
     "restarted": _RESTARTED,
     "restarted, server killed": _RESTARTED | _LOST,
+    "hard-restarted, server killed": _RESTARTED | _SHUT_DOWN | _LOST | _ABANDONED,
     "server stopped": _SHUT_DOWN,
 }
 """By what was done: how what ran then may end."""
@@ -29,6 +30,9 @@ WAITED: dict[str, frozenset[str]] = {
     "nanny killed": frozenset({"kernel_died", "server_stopped"}),
     "restarted": frozenset({"kernel_restarted"}),
     "restarted, server killed": frozenset({"kernel_restarted", "kernel_died"}),
+    "hard-restarted, server killed": frozenset(
+        {"kernel_restarted", "kernel_shut_down", "kernel_died", "server_stopped"}
+    ),
     "server stopped": frozenset({"kernel_shut_down"}),
 }
 """By what was done: the reason for which what was queued then is cancelled."""
@@ -59,7 +63,7 @@ def judge(runs: list[Run], done: set[str], times_run: dict[str, int]) -> list[st
         if stopped_by is not None:
             if (state, times) != ("cancelled", 0) or reason not in stopped_by:
                 wrong.append(f"{run.tag}: was queued: {state} {reason}, ran {times} times")
-        elif state == "finished" or (reason == "" and state == "failed"):
+        elif state == "finished" or (state == "failed" and not reason):
             wrong += _complete(run, state)
             if times != 1:
                 wrong.append(f"{run.tag}: {state}, ran {times} times")
@@ -96,7 +100,7 @@ def _broken_off(run: Run, done: set[str], times: int) -> list[str]:
         return []  # nothing ran, and it would have been the next
     wrong = []
     if end not in allowed or times > 1:
-        wrong.append(f"{run.tag}: {end}, ran {times} times, after {done}")
+        wrong.append(f"{run.tag}: {end}, ran {times} times, after {done}: {body.get('error')}")
     if not follows(run.program, [found]):
         wrong.append(f"{run.tag}: {end}: {difference(found, run.program.outputs)}")
     return wrong + _backwards(run, found)

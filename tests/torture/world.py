@@ -18,7 +18,7 @@ import nbformat
 from forking import ForkingServer
 from lasting import is_running, kernel_pids
 from page import Page
-from programs import ANSWER, SETUP, Program, random_program
+from programs import ANSWER, SETUP, Program, random_program, without_lost_echo
 from verdict import Run, judge
 
 CELLS = 5
@@ -26,6 +26,8 @@ LIMIT_S = 60.0
 OPEN = ("queued", "running", "waiting_input")
 TYPED = "m"
 
+STORE_KEEPS = "The store cannot write, and keeps changes in memory"
+STORE_WRITES = "The store can write again"
 UNREACHABLE = (OSError, http.client.HTTPException)
 
 
@@ -40,6 +42,8 @@ class Notebook:
         self.runs: list[Run] = []
         self.done: set[str] = set()
         """What was done to its kernel since it was submitted."""
+        self.is_forgiven = False
+        """What was shown or typed since it was submitted may be lost: the user was told (R7)."""
         self.last_started: dict[str, str] = {}
         """By cell: the execution whose outputs it shows."""
 
@@ -47,9 +51,7 @@ class Notebook:
 class World:
     """``live`` in it until its server was killed often enough."""
 
-    def __init__(
-        self, server: ForkingServer, seed: int, *, notebooks: int, can_hard_restart: bool
-    ) -> None:
+    def __init__(self, server: ForkingServer, seed: int, *, notebooks: int) -> None:
         self.server = server
         self.seed = seed
         self.rng = random.Random(seed)
@@ -57,7 +59,7 @@ class World:
         self.is_up = asyncio.Event()
         self.story: list[str] = []
         self._keeps_kernels = False
-        self._can_hard_restart = can_hard_restart
+        self._troubles = 0
         self._sources = [f"pass  # {i}" for i in range(CELLS)]
         self.notebooks = [Notebook(self._write(f"{i}.ipynb")) for i in range(notebooks)]
         self._ran = server.folder / "ran.txt"
@@ -113,7 +115,9 @@ class World:
             note = f"with open({str(self._ran)!r}, 'a') as ran: ran.write('{tag}\\n')\n"
             cells.append({"cell_id": f"c{index}", "source": note + program.source})
             tags.append(tag)
-        notebook.done = set()
+        notebook.done, notebook.is_forgiven = set(), False
+        for page in (*notebook.pages, *notebook.away):
+            page.forgives = False
         executions = await asyncio.to_thread(self.server.submit, notebook.path, cells)
         notebook.runs = [
             Run(program, tag, execution["cell_id"], execution["id"], body=execution)
@@ -122,9 +126,7 @@ class World:
         self.tally["cells"] += len(cells)
 
     async def _get(self, execution_id: str) -> dict[str, Any]:
-        answer = await asyncio.to_thread(
-            self.server.ask, "GET", f"/api/executions/{execution_id}"
-        )
+        answer = await asyncio.to_thread(self.server.ask, "GET", f"/api/executions/{execution_id}")
         assert answer.status == 200, answer.body
         body: dict[str, Any] = answer.json
         return body
@@ -177,7 +179,7 @@ class World:
             await self._type(notebook)
         self.story.append(f"{name} ({notebook.path})")
         await strike()
-        if name != "server killed":
+        if name not in ("server killed", "kernel restarted"):
             self.tally[name] += 1
 
     async def _start(self) -> None:
@@ -190,6 +192,19 @@ class World:
         self.is_up.clear()
         code = await asyncio.to_thread(self.server.stop, how)
         assert code == (-how if how == signal.SIGKILL else 0), "".join(self.server.log[-200:])
+        troubles = [line for line in self.server.log if STORE_KEEPS in line or STORE_WRITES in line]
+        if troubles and STORE_KEEPS in troubles[-1] and self._is_new_trouble(len(troubles)):
+            self.story.append("it had changes in memory")
+            self.tally["server killed while its disk was full"] += 1
+            for notebook in self.notebooks:
+                notebook.is_forgiven = True
+                for page in (*notebook.pages, *notebook.away):
+                    page.forgives = True
+
+    def _is_new_trouble(self, number: int) -> bool:
+        """Not one of a server before."""
+        before, self._troubles = self._troubles, number
+        return number > before
 
     async def _kill(self) -> None:
         await self._down(signal.SIGKILL)
@@ -230,13 +245,13 @@ class World:
         kernel_id = await self._kernel_of(notebook)
         if kernel_id is None:
             return
-        how = "restart"
-        if self._can_hard_restart and self.rng.random() < 0.5:
-            how = "hard-restart"
-            self.story.append(how)
+        how = self.rng.choice(["restart", "hard-restart"])
+        self.tally[how] += 1
         others = bool(notebook.done)
         kills = self.rng.random() < 0.3
-        notebook.done.add("restarted, server killed" if kills else "restarted")
+        self.story.append(f"{how}, server killed" if kills else how)
+        ed = how.replace("restart", "restarted")
+        notebook.done.add(f"{ed}, server killed" if kills else "restarted")
         url = f"/api/kernels/{kernel_id}/{how}"
         asked = asyncio.create_task(asyncio.to_thread(self._post, url))
         if kills:
@@ -261,10 +276,6 @@ class World:
             await asyncio.sleep(self.rng.uniform(0.1, 1.5))
             if self.rng.random() < 0.2:
                 self.story.append("killed while the disk is full")
-                self.tally["killed while the disk is full"] += 1
-                for notebook in self.notebooks:
-                    for page in notebook.pages:
-                        page.forgives()
                 await self._down(signal.SIGKILL)
                 self.tally["server killed"] += 1
         finally:
@@ -367,6 +378,9 @@ class World:
         for run in notebook.runs:
             pages = (*notebook.pages, *notebook.away)
             run.looks = [page.looks.pop(run.execution_id, []) for page in pages]
+        if notebook.is_forgiven:
+            for run in notebook.runs:
+                run.program = without_lost_echo(run.program, run.body)
         wrong = judge(notebook.runs, notebook.done, times_run)
         entries, cells = fresh.entries(), fresh.cells()
         for run in notebook.runs:
@@ -391,8 +405,9 @@ class World:
         listed = await asyncio.to_thread(
             self.server.ask, "GET", f"/api/executions?path={notebook.path}"
         )
-        wrong = [f"{e['id']} is {e['state']}" for e in listed.json["executions"]
-                 if e["state"] in OPEN]
+        wrong = [
+            f"{e['id']} is {e['state']}" for e in listed.json["executions"] if e["state"] in OPEN
+        ]
         return wrong
 
     async def _is_saved(self, notebook: Notebook, fresh: Page) -> bool:
@@ -417,8 +432,7 @@ async def _none_runs(pids: list[int]) -> bool:
 async def _all_same(pages: list[Page]) -> bool:
     first = pages[0]
     return all(
-        page.cells() == first.cells() and page.entries() == first.entries()
-        for page in pages
+        page.cells() == first.cells() and page.entries() == first.entries() for page in pages
     )
 
 
