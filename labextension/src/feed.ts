@@ -189,7 +189,20 @@ export class Feed implements IDisposable {
     }
   }
 
+  /** A page that is open for weeks holds no more than one that asks for all. */
+  private _forgetOldest(): void {
+    for (const [id, { state }] of this._records) {
+      if (this._records.size <= MOST) {
+        return;
+      }
+      if (isFinal(state)) {
+        this._records.delete(id);
+      }
+    }
+  }
+
   private _tell(): void {
+    this._forgetOldest();
     clearTimeout(this._gathering ?? undefined);
     this._gathering = null;
     const news = this._news;
