@@ -147,15 +147,19 @@ export class Feed implements IDisposable {
     }
   }
 
-  /** What a hidden page does: it looks for as long as something runs. */
+  /** What a hidden page does: it looks once more, and on for as long as something runs. */
   private async _look(abort: AbortSignal): Promise<void> {
     this._setStatus('waiting');
-    while (!abort.aborted && [...this._records.values()].some(({ state }) => !isFinal(state))) {
+    do {
       await pause(HIDDEN_MS, abort);
       if (!abort.aborted) {
         await this._list(new Set()).catch(() => undefined);
       }
-    }
+    } while (!abort.aborted && this._isActive());
+  }
+
+  private _isActive(): boolean {
+    return [...this._records.values()].some(({ state }) => !isFinal(state));
   }
 
   /** Takes what the server lists, except for what the stream has told meanwhile: that is newer. */
@@ -189,7 +193,20 @@ export class Feed implements IDisposable {
     }
   }
 
+  /** A page that is open for weeks holds no more than one that asks for all. */
+  private _forgetOldest(): void {
+    for (const [id, { state }] of this._records) {
+      if (this._records.size <= MOST) {
+        return;
+      }
+      if (isFinal(state)) {
+        this._records.delete(id);
+      }
+    }
+  }
+
   private _tell(): void {
+    this._forgetOldest();
     clearTimeout(this._gathering ?? undefined);
     this._gathering = null;
     const news = this._news;

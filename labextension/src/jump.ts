@@ -1,11 +1,15 @@
 // Goes from an execution to its cell: opens the notebook, scrolls, selects.
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { documentId } from './entries';
 import type { IRecord } from './records';
+
+/** What JupyterLab calls a cell in an address. */
+const CELL = 'cell-id=';
 
 /** The open panel of this execution's notebook. */
 export function openPanel(tracker: INotebookTracker, record: IRecord): NotebookPanel | null {
@@ -31,12 +35,16 @@ export async function goToCell(
   }
   try {
     let panel = openPanel(tracker, record);
+    if (!panel && PageConfig.getOption('notebookPage')) {
+      openPage(path, record.cellId);
+      return;
+    }
     if (!panel) {
       await app.commands.execute('docmanager:open', { path, factory: 'Notebook' });
       panel = openPanel(tracker, record) ?? tracker.find(each => isAt(app, each, path)) ?? null;
     }
     if (!panel) {
-      return; // Notebook 7 opens it in a page of its own
+      throw new Error(trans.__('it is not there any more'));
     }
     await panel.context.ready;
     await panel.revealed;
@@ -46,6 +54,27 @@ export async function goToCell(
     const message = reason instanceof Error ? reason.message : String(reason);
     Notification.error(trans.__('%1 was not opened: %2', path, message), { autoClose: 8000 });
   }
+}
+
+/** In Notebook 7 each notebook has a page of its own; the new one calls `followAddress`. */
+function openPage(path: string, cellId: string | null): void {
+  const url = URLExt.join(PageConfig.getBaseUrl(), 'notebooks', URLExt.encodeParts(path));
+  window.open(cellId === null ? url : `${url}#${CELL}${encodeURIComponent(cellId)}`, '_blank');
+}
+
+/** Goes to the cell that the page's address names, as a page that was opened for it does. */
+export function followAddress(tracker: INotebookTracker, trans: TranslationBundle): void {
+  const { hash } = window.location;
+  if (!hash.startsWith(`#${CELL}`) || !PageConfig.getOption('notebookPage')) {
+    return;
+  }
+  const once = (_: INotebookTracker, panel: NotebookPanel): void => {
+    tracker.widgetAdded.disconnect(once);
+    void panel.revealed.then(() =>
+      showCell(panel, decodeURIComponent(hash.slice(CELL.length + 1)), trans)
+    );
+  };
+  tracker.widgetAdded.connect(once);
 }
 
 async function showCell(

@@ -12,7 +12,7 @@ import { Feed } from './feed';
 import { HttpFeedSource } from './feedsource';
 import { markFiles } from './filemarks';
 import { executionsIcon } from './icons';
-import { goToCell } from './jump';
+import { followAddress, goToCell } from './jump';
 import { forServerNotebooks } from './notebooks';
 import { TOGGLE_NOTIFICATIONS, notifyPlugin } from './notify-plugin';
 import { ExecutionsPanel } from './panel';
@@ -89,6 +89,7 @@ const panel: JupyterFrontEndPlugin<void> = {
         app.shell.activateById(made.id);
       }
     });
+    followAddress(tracker, trans);
     palette?.addItem({ command: SHOW, category: trans.__('View') });
   }
 };

@@ -45,7 +45,9 @@ export class ExecutionsPanel extends Widget {
       go
     });
     this._summary = element('p', 'jp-nbexec-summary');
-    this._summary.setAttribute('role', 'status');
+    // Counts that change are for those who look; said is only what a person must know.
+    this._said = element('span', 'jp-nbexec-said');
+    this._said.setAttribute('role', 'status');
     this._filter = new PanelFilter(trans, {
       onFilter: () => this._refresh(),
       onRange: range => (this._timeline.range = range)
@@ -61,6 +63,7 @@ export class ExecutionsPanel extends Widget {
     this.node.append(
       element('div', 'jp-nbexec-head', title, this.tools),
       this._summary,
+      this._said,
       this._filter.node,
       this._timeline.node,
       body
@@ -144,23 +147,21 @@ export class ExecutionsPanel extends Widget {
   private _showSummary(all: readonly IRecord[]): void {
     const { queued, running, waiting } = counts(all);
     const trans = this._trans;
+    const prompts = waiting > 0 ? trans._n('%1 waits for input', '%1 wait for input', waiting) : '';
     const parts = [
       running > 0 ? trans.__('%1 running', running) : '',
-      waiting > 0 ? trans._n('%1 waits for input', '%1 wait for input', waiting) : '',
+      prompts,
       queued > 0 ? trans.__('%1 queued', queued) : ''
     ].filter(Boolean);
     const isLost = this._feed.status === 'lost';
     this._summary.classList.toggle('jp-nbexec-lost', isLost);
-    setText(
-      this._summary,
-      isLost
-        ? trans.__('The server is out of reach. What runs there goes on.')
-        : parts.length > 0
-          ? parts.join(' · ')
-          : this._feed.isReady
-            ? trans.__('Nothing runs')
-            : ''
-    );
+    const still = isLost
+      ? trans.__('The server is out of reach. What runs there goes on.')
+      : parts.length === 0 && this._feed.isReady
+        ? trans.__('Nothing runs')
+        : '';
+    setText(this._summary, still || parts.join(' · '));
+    setText(this._said, still || prompts);
   }
 
   private _showEmpty(all: number, shown: number): void {
@@ -218,6 +219,7 @@ export class ExecutionsPanel extends Widget {
   private readonly _tree: PanelTree;
   private readonly _filter: PanelFilter;
   private readonly _summary: HTMLElement;
+  private readonly _said: HTMLElement;
   private readonly _empty: HTMLElement;
   private readonly _more: HTMLButtonElement;
 }

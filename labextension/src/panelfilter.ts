@@ -33,11 +33,11 @@ export class PanelFilter {
     this._mine.type = 'checkbox';
     this._mine.addEventListener('change', this._onChange);
     const range = select(trans.__('Span of the timeline'), [
-      ['latest', trans.__('Latest')],
-      [String(15 * MINUTE), trans.__('15 min')],
-      [String(60 * MINUTE), trans.__('1 h')],
-      [String(24 * 60 * MINUTE), trans.__('24 h')],
-      [String(7 * 24 * 60 * MINUTE), trans.__('7 days')]
+      ['latest', trans.__('Latest run')],
+      [String(15 * MINUTE), trans.__('Last 15 min')],
+      [String(60 * MINUTE), trans.__('Last hour')],
+      [String(24 * 60 * MINUTE), trans.__('Last 24 h')],
+      [String(7 * 24 * 60 * MINUTE), trans.__('Last 7 days')]
     ]);
     range.addEventListener('change', () =>
       actions.onRange(range.value === 'latest' ? 'latest' : Number(range.value))

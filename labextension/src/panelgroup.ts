@@ -15,8 +15,8 @@ const MORE = 50;
 
 export interface IGroupContext extends IRowContext {
   readonly trans: TranslationBundle;
-  /** Whether the user has opened or closed this group; null: not yet. */
-  isOpen(key: string): boolean | null;
+  /** Whether the rows of this group are shown. */
+  isOpen(key: string): boolean;
 }
 
 export class GroupView implements IView<IGroup> {
@@ -83,7 +83,7 @@ export class GroupView implements IView<IGroup> {
     const { trans } = this._context;
     this._group = group;
     const { active, done, over, path, total } = group;
-    const open = this._context.isOpen(group.key) ?? true;
+    const open = this._context.isOpen(group.key);
     setAttribute(this.node, 'aria-expanded', String(open));
     const name = notebookName(path, trans);
     setText(this._name, name);

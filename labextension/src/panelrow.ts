@@ -28,6 +28,7 @@ export class RowView implements IView<IRecord> {
     this._icon.setAttribute('aria-hidden', 'true');
     this._title = element('span', 'jp-nbexec-row-title');
     this._time = element('span', 'jp-nbexec-row-time');
+    this._count = element('span', 'jp-nbexec-row-count');
     this._note = element('span', 'jp-nbexec-row-note');
     this._outcome = element('span', 'jp-nbexec-row-outcome');
     this._cancel = element('button', 'jp-nbexec-iconbutton');
@@ -35,7 +36,7 @@ export class RowView implements IView<IRecord> {
     this._cancel.tabIndex = -1;
     this._cancel.dataset.action = 'cancel';
     this._prompt = element('div', 'jp-nbexec-row-prompt');
-    const detail = element('span', 'jp-nbexec-row-detail', this._note, this._outcome);
+    const detail = element('span', 'jp-nbexec-row-detail', this._count, this._outcome, this._note);
     this.node = element(
       'div',
       'jp-nbexec-row',
@@ -73,7 +74,8 @@ export class RowView implements IView<IRecord> {
     const outcome = isFinal(state) ? outcomeText(record, trans) : '';
     setText(this._outcome, outcome);
     const by = record.requestedBy;
-    setText(this._note, [countText(record), this._moment(), by].filter(Boolean).join(' · '));
+    setText(this._count, countText(record));
+    setText(this._note, [this._moment(), by].filter(Boolean).join(' · '));
     const said = [title, stateText(state, trans), outcome, this._finalDuration(), by];
     setAttribute(this.node, 'aria-label', said.filter(Boolean).join(', '));
     setAttribute(this.node, 'aria-keyshortcuts', isFinal(state) ? 'Enter' : 'Enter Delete');
@@ -149,6 +151,7 @@ export class RowView implements IView<IRecord> {
   private readonly _icon: HTMLElement;
   private readonly _title: HTMLElement;
   private readonly _time: HTMLElement;
+  private readonly _count: HTMLElement;
   private readonly _note: HTMLElement;
   private readonly _outcome: HTMLElement;
   private readonly _cancel: HTMLButtonElement;

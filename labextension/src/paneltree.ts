@@ -3,6 +3,9 @@ import { GroupView, IGroupContext } from './panelgroup';
 import { IGroup } from './panelmodel';
 import { Children, element } from './reconcile';
 
+/** So many notebooks, those of the latest runs, are open unless the user closes them. */
+const OPEN = 8;
+
 /** What the tree asks of the page. */
 export interface ITreeActions extends Omit<IGroupContext, 'isOpen'> {
   cancelAll(group: IGroup): void;
@@ -18,7 +21,8 @@ export class PanelTree {
     this.node.setAttribute('aria-label', actions.trans.__('Executions by notebook'));
     const context: IGroupContext = {
       ...actions,
-      isOpen: key => this._opened.get(key) ?? null
+      isOpen: key =>
+        this._opened.get(key) ?? this._groups.findIndex(each => each.key === key) < OPEN
     };
     this._children = new Children<IGroup>(
       this.node,

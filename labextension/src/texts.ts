@@ -5,6 +5,8 @@ import type { IRoughTime } from './estimate';
 import { IRecord } from './records';
 import { ExecutionState, stopwatch } from './state';
 
+const HALF_DAY_MS = 12 * 3_600_000;
+
 export function stateText(state: ExecutionState, trans: TranslationBundle): string {
   switch (state) {
     case 'queued':
@@ -85,10 +87,10 @@ export function clockText(moment: Date, withSeconds = false): string {
   });
 }
 
-/** A moment: the time of today, else with its day. */
+/** A moment: the time alone if it is of today or of last night, else with its day. */
 export function momentText(at: number, now: number): string {
   const moment = new Date(at);
-  const isToday = moment.toDateString() === new Date(now).toDateString();
+  const isToday = moment.toDateString() === new Date(now).toDateString() || now - at < HALF_DAY_MS;
   const time = clockText(moment);
   return isToday
     ? time

@@ -128,3 +128,22 @@ test('U3: more of the history is asked for as long as there may be some', async 
   assert.equal(feed.records.size, limit);
   feed.dispose();
 });
+
+test('U3: a page that is open for long forgets the oldest that are over', async () => {
+  const source = new StandIn();
+  const feed = new Feed(source);
+  feed.start();
+  const { listener } = source.streams[0];
+  listener.onOpen();
+  source.lists[0].answer([record('first', { state: 'running' })]);
+  await status(feed, 'live');
+  const changed = change(feed);
+  for (let index = 0; index < 10_010; index++) {
+    listener.onRecord(record(`e${index}`, { state: 'finished' }), `${index}`);
+  }
+  await changed;
+  assert.equal(feed.records.size, 10_000);
+  assert.ok(feed.records.has('first') && feed.records.has('e10009'));
+  assert.equal(feed.records.has('e10'), false);
+  feed.dispose();
+});

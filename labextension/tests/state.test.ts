@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { IEntry, isFinal, places, progress, readEntry, stopwatch } from '../src/state';
+import {
+  IEntry,
+  activityOf,
+  clock,
+  isFinal,
+  places,
+  progress,
+  readEntry,
+  stopwatch
+} from '../src/state';
 
 const ENTRY = {
   id: 'e1',
@@ -92,6 +101,22 @@ test('a stopwatch reads as people read it', () => {
   assert.equal(stopwatch(59_999), '59 s');
   assert.equal(stopwatch(65_000), '1:05');
   assert.equal(stopwatch(7_389_000), '2:03:09');
+});
+
+test('U2: a clock keeps its width', () => {
+  assert.deepEqual([-5, 42_000, 3_599_999, 3_723_000].map(clock), [
+    '00:00',
+    '00:42',
+    '59:59',
+    '1:02:03'
+  ]);
+});
+
+test('U2: a prompt that waits is what a notebook shows before all else', () => {
+  const running = readEntry(ENTRY)!;
+  assert.equal(activityOf([{ state: 'finished' }]), null);
+  assert.equal(activityOf([queued('1', 1)]), 'running');
+  assert.equal(activityOf([{ state: 'waiting_input' }, running]), 'waiting');
 });
 
 test('U2: progress counts the requests that are not through', () => {
