@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from notebook_exec.core.model import (
     DocumentId,
     Execution,
     ExecutionId,
-    ExecutionState,
     Frame,
     InvalidInput,
     KernelId,
@@ -42,6 +40,7 @@ from notebook_exec.engine.hosts import KernelHost
 from notebook_exec.engine.keyed_locks import KeyedLocks
 from notebook_exec.engine.ledger import Ledger
 from notebook_exec.engine.logs import OutputLogs
+from notebook_exec.engine.reading import Reading
 from notebook_exec.engine.resumption import last_runs, resumption
 from notebook_exec.engine.runner import KernelRunner
 from notebook_exec.engine.settings import EngineSettings
@@ -80,6 +79,17 @@ class Engine:
         self.history = OutputHistory(limit_bytes=settings.history_bytes)
         self._logs = OutputLogs(state_dir / "outputs", limit_bytes=settings.max_log_bytes)
         self._runners: dict[KernelId, KernelRunner] = {}
+        self._reading = reading = Reading(
+            documents=documents,
+            store=store,
+            ledger=self.ledger,
+            history=self.history,
+            logs=self._logs,
+            runners=self._runners,
+        )
+        # The facade's reading half.
+        self.get, self.find, self.wait = reading.get, reading.find, reading.wait
+        self.outputs, self.log, self.events = reading.outputs, reading.log, reading.events
         self._writers: dict[DocumentId, NotebookWriter] = {}
         self._active: dict[DocumentId, set[ExecutionId]] = {}
         self._cell_is_gone: set[ExecutionId] = set()
@@ -101,7 +111,7 @@ class Engine:
 
     async def cancel(self, execution_ids: Sequence[ExecutionId], by: User) -> list[ExecutionView]:
         """Cancel what is not over yet (Q7)."""
-        executions = [await self._execution(execution_id) for execution_id in execution_ids]
+        executions = [await self._reading.execution(execution_id) for execution_id in execution_ids]
         self._cancel(executions, by, Reason.CANCELLED)
         return [await self.get(execution.id) for execution in executions]
 
@@ -118,7 +128,7 @@ class Engine:
 
     async def answer(self, execution_id: ExecutionId, value: str, by: User) -> ExecutionView:
         """Answer a prompt; the value goes to the kernel and nowhere else (P3)."""
-        execution = await self._execution(execution_id)
+        execution = await self._reading.execution(execution_id)
         runner = self._runners.get(execution.kernel_id)
         if runner is None:
             raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
@@ -142,74 +152,6 @@ class Engine:
         return None if runner is None else runner.widget_news.changes(version)
 
     # --- reading ------------------------------------------------------------------------------
-
-    async def get(self, execution_id: ExecutionId) -> ExecutionView:
-        """One execution, of now or of the history."""
-        return self._view(await self._execution(execution_id))
-
-    async def find(
-        self,
-        *,
-        document_id: DocumentId | None = None,
-        path: str | None = None,
-        state: ExecutionState | None = None,
-        kernel_id: KernelId | None = None,
-        request_id: RequestId | None = None,
-        limit: int = 1000,
-    ) -> list[ExecutionView]:
-        """Executions that fit all that is given, oldest first."""
-        if path is not None:
-            document_id = await self._documents.document_id(path)
-        found = await self._store.find_executions(
-            document_id=document_id,
-            states=None if state is None else [state],
-            kernel_id=kernel_id,
-            request_id=request_id,
-            limit=limit,
-        )
-        return self._views([self.ledger.get(e.id) or e for e in found])
-
-    async def wait(self, execution_id: ExecutionId, timeout_s: float) -> ExecutionView:
-        """Return when it is over, comes to wait for input, or the limit is up."""
-        prompted = (await self._execution(execution_id)).prompt
-
-        def settled(execution: Execution) -> bool:
-            asks = execution.prompt is not None and execution.prompt is not prompted
-            return execution.state.is_final or asks
-
-        await self.ledger.wait(execution_id, settled, timeout_s)
-        return await self.get(execution_id)
-
-    async def outputs(self, execution_id: ExecutionId) -> list[Output] | None:
-        """The outputs so far; None if they are no longer kept (A2)."""
-        execution = await self._execution(execution_id)
-        if execution.state is ExecutionState.QUEUED:
-            return []
-        kept = self.history.get(execution_id)
-        if kept is not None:
-            return kept
-        runner = self._runners.get(execution.kernel_id)
-        if runner is not None and runner.knows(execution_id):
-            return runner.outputs.outputs(execution_id)
-        return await self._outputs_of_cell(execution)
-
-    async def log(self, execution_id: ExecutionId) -> AsyncIterator[bytes]:
-        """The whole output, one nbformat output as JSON a line (O15)."""
-        outputs = await self.outputs(execution_id)
-        if self._logs.has(execution_id):
-            return self._logs.read(execution_id)
-        return _lines(outputs or [])
-
-    async def events(
-        self, after: int | None, document_id: DocumentId | None
-    ) -> AsyncIterator[tuple[int, ExecutionView]]:
-        """Each change of an execution, numbered."""
-
-        def wanted(execution: Execution) -> bool:
-            return document_id is None or execution.document_id == document_id
-
-        async for number, execution in self.ledger.events(after, wanted):
-            yield number, self._view(execution)
 
     def is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
         """Whether an execution of this cell is not over, so that its outputs are the server's."""
@@ -436,7 +378,7 @@ class Engine:
             runner.start(live.document_id, self._host.start(kernel_id, live.path, name))
         runner.submit(request)
         self._host.hold_active(kernel_id)  # one that ended meanwhile may have let go of it (K12)
-        return Accepted(request.id, self._views(request.executions), False)
+        return Accepted(request.id, self._reading.views(request.executions), False)
 
     def _kernel_named(self, submission: Submission) -> KernelId | None:
         kernel_id = submission.kernel_id
@@ -579,48 +521,6 @@ class Engine:
             runner = self._runner_for(kernel_id, 0)
         return runner
 
-    async def _execution(self, execution_id: ExecutionId) -> Execution:
-        execution = self.ledger.get(execution_id)
-        if execution is None:
-            execution = await self._store.get_execution(execution_id)
-        if execution is None:
-            raise NotFound(f"There is no execution {execution_id!r}.", field="id")
-        return execution
-
-    def _view(self, execution: Execution) -> ExecutionView:
-        return self._views([execution])[0]
-
-    def _views(self, executions: Sequence[Execution]) -> list[ExecutionView]:
-        positions: dict[KernelId, dict[ExecutionId, int]] = {}
-        views = []
-        for execution in executions:
-            document_id, kernel_id = execution.document_id, execution.kernel_id
-            path = None if document_id is None else self._documents.path_of(document_id)
-            runner = self._runners.get(kernel_id)
-            position = None
-            if runner is not None and not execution.state.is_final:
-                if kernel_id not in positions:
-                    positions[kernel_id] = runner.positions()
-                position = positions[kernel_id].get(execution.id)
-            views.append(ExecutionView(execution, path, position))
-        return views
-
-    async def _outputs_of_cell(self, execution: Execution) -> list[Output] | None:
-        """What the notebook holds, if the execution was its cell's last run."""
-        if execution.document_id is None or execution.cell_id is None:
-            return None
-        runs = await self._store.find_executions(
-            document_id=execution.document_id, cell_id=execution.cell_id, limit=100
-        )
-        shown = [run.id for run in runs if run.has_cleared]
-        if not shown or shown[-1] != execution.id:
-            return None
-        try:
-            live = await self._documents.open(execution.document_id)
-        except NotebookExecError:
-            return None  # the notebook is gone
-        return None if live.notebook is None else live.notebook.outputs(execution.cell_id)
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -646,8 +546,3 @@ def _insert(notebook: LiveNotebook, submission: Submission) -> CellRun:
     insert = replace(submission.insert, cell=cell)
     notebook.apply(Frame(inserts=[insert]))
     return CellRun(cell_id, cell["source"])
-
-
-async def _lines(outputs: Sequence[Output]) -> AsyncIterator[bytes]:
-    for output in outputs:
-        yield json.dumps(output).encode() + b"\n"
