@@ -86,6 +86,8 @@ test('Q8: an interrupt stops the queue too, and the next cell runs at once', asy
   const notebook = await open([waitFor('never'), "print('b')", "print('c')"]);
   await notebook.runAll();
   await expect(notebook.badge(2)).toBeVisible();
+  // Not while all of it still waits for the kernel: then nothing would be interrupted.
+  await notebook.badge(0).getByRole('button', { name: 'Stop this cell' }).waitFor();
   await notebook.command('notebook:interrupt-kernel');
   await expect(notebook.output(0)).toContainText('KeyboardInterrupt');
   for (const index of [1, 2]) {
