@@ -140,7 +140,8 @@ class RealServer(Client):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise
+            tail = "".join(self.log[-60:])
+            raise AssertionError(f"it does not end by {how.name}:\n{tail}") from None
         assert self._reader is not None
         self._reader.join()
         assert process.stderr is not None

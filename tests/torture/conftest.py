@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ def template() -> Iterator[Template]:
 @pytest.fixture
 def make(template: Template, tmp_path: Path) -> Iterator[Callable[..., ForkingServer]]:
     """Makes servers, which are not started yet."""
-    made: list[ForkingServer] = []
+    count = 0
+    with ExitStack() as ends:
 
-    def prepare(**options: Any) -> ForkingServer:
-        server = ForkingServer(template, tmp_path / str(len(made)), **options)
-        made.append(server)
-        return server
+        def prepare(**options: Any) -> ForkingServer:
+            nonlocal count
+            count += 1
+            server = ForkingServer(template, tmp_path / str(count), **options)
+            ends.callback(server.end)
+            return server
 
-    yield prepare
-    for server in made:
-        server.end()
+        yield prepare

@@ -23,6 +23,7 @@ from verdict import Run, judge
 
 CELLS = 5
 LIMIT_S = 60.0
+STRIKES_WITHIN_S = 5.0
 OPEN = ("queued", "running", "waiting_input")
 TYPED = "m"
 
@@ -40,12 +41,21 @@ class Notebook:
         self.away: list[Page] = []
         self.typed: list[str] = []
         self.runs: list[Run] = []
-        self.done: set[str] = set()
-        """What was done to its kernel since it was submitted."""
+        self.done_at: dict[str, float] = {}
+        """What was done to its kernel, and when."""
         self.is_forgiven = False
         """What was shown or typed since it was submitted may be lost: the user was told (R7)."""
+        self.submitted_at = 0.0
         self.last_started: dict[str, str] = {}
         """By cell: the execution whose outputs it shows."""
+
+    @property
+    def done(self) -> set[str]:
+        """What was done since it was submitted, or so shortly before that it strikes only now."""
+        return {d for d, at in self.done_at.items() if at > self.submitted_at - STRIKES_WITHIN_S}
+
+    def note(self, done: str) -> None:
+        self.done_at[done] = time.monotonic()
 
 
 class World:
@@ -115,7 +125,7 @@ class World:
             note = f"with open({str(self._ran)!r}, 'a') as ran: ran.write('{tag}\\n')\n"
             cells.append({"cell_id": f"c{index}", "source": note + program.source})
             tags.append(tag)
-        notebook.done, notebook.is_forgiven = set(), False
+        notebook.submitted_at, notebook.is_forgiven = time.monotonic(), False
         for page in (*notebook.pages, *notebook.away):
             page.forgives = False
         executions = await asyncio.to_thread(self.server.submit, notebook.path, cells)
@@ -224,20 +234,20 @@ class World:
             return
         if not keeps:
             for notebook in self.notebooks:
-                notebook.done.add("server stopped")
+                notebook.note("server stopped")
         await self._down(signal.SIGTERM)
         await self._start()
 
     async def _kill_kernel(self, notebook: Notebook) -> None:
         for nanny in self._nannies(notebook):
             for pid in kernel_pids(nanny):
-                notebook.done.add("kernel killed")
+                notebook.note("kernel killed")
                 os.kill(pid, signal.SIGKILL)
 
     async def _kill_nanny(self, notebook: Notebook) -> None:
         for nanny in self._nannies(notebook):
             kernels = kernel_pids(nanny)
-            notebook.done.add("nanny killed")
+            notebook.note("nanny killed")
             os.kill(nanny, signal.SIGKILL)
             await self._until(lambda k=kernels: _none_runs(k), "no kernel is orphaned (K6)")
 
@@ -251,7 +261,7 @@ class World:
         kills = self.rng.random() < 0.3
         self.story.append(f"{how}, server killed" if kills else how)
         ed = how.replace("restart", "restarted")
-        notebook.done.add(f"{ed}, server killed" if kills else "restarted")
+        notebook.note(f"{ed}, server killed" if kills else "restarted")
         url = f"/api/kernels/{kernel_id}/{how}"
         asked = asyncio.create_task(asyncio.to_thread(self._post, url))
         if kills:
