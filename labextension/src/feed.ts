@@ -29,7 +29,7 @@ export type FeedStatus = 'connecting' | 'live' | 'waiting' | 'lost';
 /** How many executions are held; older ones are asked for by `loadMore`. */
 const FIRST_LIMIT = 500;
 const MOST = 10_000;
-const RETRY_MS: readonly number[] = [500, 1000, 2000, 4000, 8000, 15_000];
+const RETRY_MS: readonly number[] = [500, 1000, 2000, 4000];
 /** A hidden page holds no stream: browsers allow few connections, all its pages together. */
 const HIDDEN_MS = 5000;
 /** Changes of one turn, and of a crowd of turns, are told as one. */
@@ -117,9 +117,12 @@ export class Feed implements IDisposable {
     this._setStatus(this._isReady ? 'lost' : 'connecting');
     while (!abort.aborted) {
       const told = new Set<string>();
+      const stream = new AbortController();
+      const stop = (): void => stream.abort();
+      abort.addEventListener('abort', stop);
       const listing = { done: Promise.resolve() };
       try {
-        await this._source.follow(this._lastId, abort, {
+        await this._source.follow(this._lastId, stream.signal, {
           onOpen: () => {
             // What was missed, however long: the stream itself reaches back only so far.
             listing.done = this._list(told).then(
@@ -127,7 +130,7 @@ export class Feed implements IDisposable {
                 failures = 0;
                 this._setStatus('live');
               },
-              () => undefined // the stream breaks too then, and all begins anew
+              stop // without the list there would be gaps: all begins anew
             );
           },
           onRecord: (record, id) => {
@@ -140,6 +143,7 @@ export class Feed implements IDisposable {
         // Out of reach; tried again below.
       }
       await listing.done;
+      abort.removeEventListener('abort', stop);
       if (!abort.aborted) {
         this._setStatus('lost');
         await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)], abort);

@@ -6,6 +6,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import { DisposableSet } from '@lumino/disposable';
 
+import type { ExecutionsApi } from './api';
 import { bellButton } from './bell';
 import { Entries, sharedDocument } from './entries';
 import { Feed } from './feed';
@@ -70,7 +71,7 @@ const panel: JupyterFrontEndPlugin<void> = {
           clientId: executions.clientId
         }),
         cancel: ({ id }) => report(executions.api.cancel(id), trans),
-        cancelAll: group => void cancelAll(group, source, trans),
+        cancelAll: group => void cancelAll(group, source, executions.api, trans),
         go: record => void goToCell(app, tracker, record, trans)
       },
       trans
@@ -149,29 +150,30 @@ const files: JupyterFrontEndPlugin<void> = {
 
 /** Asks first: it stops what others may wait for. */
 async function cancelAll(
-  group: IGroup,
+  { active, documentId, path }: IGroup,
   source: HttpFeedSource,
+  api: ExecutionsApi,
   trans: TranslationBundle
 ): Promise<void> {
-  const { documentId } = group;
-  if (documentId === null) {
-    return;
-  }
   const answer = await showDialog({
-    title: trans.__('Stop all of %1?', notebookName(group.path, trans)),
+    title: trans.__('Stop all of %1?', notebookName(path, trans)),
     body: trans._n(
-      'The cell that runs is interrupted, as with the stop button. Outputs stay.',
+      '%1 cell does not run or is interrupted, whoever started it. Outputs stay.',
       '%1 cells do not run or are interrupted, whoever started them. Outputs stay.',
-      group.active.length
+      active.length
     ),
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Stop all') })]
   });
   if (answer.button.accept) {
-    report(source.cancelNotebook(documentId, true), trans);
+    const cancelled =
+      documentId === null
+        ? Promise.all(active.map(({ id }) => api.cancel(id)))
+        : source.cancelNotebook(documentId, true);
+    report(cancelled, trans);
   }
 }
 
-function report(done: Promise<void>, trans: TranslationBundle): void {
+function report(done: Promise<unknown>, trans: TranslationBundle): void {
   done.catch((reason: unknown) => {
     const message = reason instanceof Error ? reason.message : String(reason);
     Notification.error(trans.__('It was not cancelled: %1', message), { autoClose: 8000 });

@@ -46,7 +46,7 @@ export class ExecutionsPanel extends Widget {
     });
     this._summary = element('p', 'jp-nbexec-summary');
     // Counts that change are for those who look; said is only what a person must know.
-    this._said = element('span', 'jp-nbexec-said');
+    this._said = element('span', 'jp-nbexec-sr-only');
     this._said.setAttribute('role', 'status');
     this._filter = new PanelFilter(trans, {
       onFilter: () => this._refresh(),

@@ -56,7 +56,7 @@ export function counts(records: Iterable<IRecord>): ICounts {
 export function isMine(record: IRecord, viewer: IViewer): boolean {
   return (
     (viewer.clientId !== '' && record.clientId === viewer.clientId) ||
-    (viewer.username !== '' && record.username === viewer.username)
+    (viewer.username !== '' && record.requestedByUser === viewer.username)
   );
 }
 

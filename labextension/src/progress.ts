@@ -44,7 +44,7 @@ export class Progress extends Widget {
     this._button.type = 'button';
     this._button.hidden = true;
     this._button.setAttribute('aria-haspopup', 'dialog');
-    this._said = element('span', 'jp-nbexec-said');
+    this._said = element('span', 'jp-nbexec-sr-only');
     this._said.setAttribute('role', 'status');
     this.node.append(this._button, this._said);
     this._menu = new ProgressMenu(panel, this._button, trans, all => {

@@ -13,7 +13,6 @@ export interface IRecord extends IEntry {
   readonly excerpt: string;
   readonly executionCount: number | null;
   readonly clientId: string;
-  readonly username: string;
   /** Who cancelled, interrupted or restarted; empty: nobody known. */
   readonly endedBy: string;
 }
@@ -36,7 +35,6 @@ export function readRecord(value: unknown): IRecord | null {
     excerpt: textOrNull(fields.source_excerpt) ?? '',
     executionCount: typeof count === 'number' ? count : null,
     clientId: textOrNull(fields.client_id) ?? '',
-    username: userField(fields.requested_by, 'username'),
     endedBy: userField(fields.ended_by, 'display_name') || userField(fields.ended_by, 'username')
   };
 }

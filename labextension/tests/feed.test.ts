@@ -7,7 +7,11 @@ import { record } from './execution';
 
 /** A server whose lists and streams the test ends by hand. */
 class StandIn implements IFeedSource {
-  readonly lists: { limit: number; answer: (records: IRecord[], aheadMs?: number) => void }[] = [];
+  readonly lists: {
+    limit: number;
+    answer: (records: IRecord[], aheadMs?: number) => void;
+    refuse: () => void;
+  }[] = [];
   readonly streams: {
     lastId: string;
     listener: IFeedListener;
@@ -16,9 +20,10 @@ class StandIn implements IFeedSource {
   }[] = [];
 
   list(limit: number): Promise<{ records: IRecord[]; aheadMs: number }> {
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       this.lists.push({
         limit,
+        refuse: () => reject(new Error('refused')),
         answer: (records, aheadMs = 0) => resolve({ records, aheadMs })
       });
     });
@@ -29,8 +34,21 @@ class StandIn implements IFeedSource {
       const stop = (): void => reject(new Error('broken'));
       abort.addEventListener('abort', stop);
       this.streams.push({ lastId, listener, abort, break: stop });
+      this._asked.get(this.streams.length - 1)?.();
     });
   }
+
+  /** Resolves when so many streams were asked for before, and one more. */
+  stream(index: number): Promise<void> {
+    return new Promise(resolve => {
+      if (this.streams.length > index) {
+        resolve();
+      }
+      this._asked.set(index, resolve);
+    });
+  }
+
+  private readonly _asked = new Map<number, () => void>();
 }
 
 /** Resolves at the feed's next change, with the ids. */
@@ -83,9 +101,7 @@ test('R3: after a break it goes on after the last event, and asks for what it mi
   await status(feed, 'live');
   source.streams[0].break();
   await status(feed, 'lost');
-  while (source.streams.length < 2) {
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
+  await source.stream(1);
   assert.equal(source.streams[1].lastId, '12');
   source.streams[1].listener.onOpen();
   source.lists[1].answer([record('a', { state: 'finished' })]);
@@ -145,5 +161,18 @@ test('U3: a page that is open for long forgets the oldest that are over', async 
   assert.equal(feed.records.size, 10_000);
   assert.ok(feed.records.has('first') && feed.records.has('e10009'));
   assert.equal(feed.records.has('e10'), false);
+  feed.dispose();
+});
+
+test('R3: a list that is refused, though the stream is there, is asked for again', async () => {
+  const source = new StandIn();
+  const feed = new Feed(source);
+  feed.start();
+  source.streams[0].listener.onOpen();
+  source.lists[0].refuse();
+  await source.stream(1);
+  source.streams[1].listener.onOpen();
+  source.lists[1].answer([record('a')]);
+  await status(feed, 'live');
   feed.dispose();
 });

@@ -38,7 +38,7 @@ test('U4: a run that ended while the page was reloaded is told by the new page',
 
 test('U4: what was over before this page, or is of someone else, is not told', () => {
   const runs = new LongRuns(store());
-  const others = { username: 'bob', clientId: 'page-2' };
+  const others = { requestedByUser: 'bob', clientId: 'page-2' };
   assert.deepEqual(runs.update([first, { ...running, ...others, requestId: 'r2' }], ADA), []);
   assert.deepEqual(runs.update([first, { ...failed, ...others, requestId: 'r2' }], ADA), []);
 });

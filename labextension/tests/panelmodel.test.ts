@@ -35,7 +35,7 @@ const RECORDS = [
     state: 'finished',
     startedAt: 90,
     endedAt: 99,
-    username: 'bob',
+    requestedByUser: 'bob',
     requestedBy: 'Bob',
     clientId: 'page-2',
     excerpt: 'fit(model)'

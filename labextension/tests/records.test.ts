@@ -18,7 +18,7 @@ test('Q12: an execution is read as the API tells it', () => {
   assert.equal(record.executionCount, 3);
   assert.equal(record.excerpt, 'x = 1');
   assert.equal(record.requestedBy, 'Ada');
-  assert.equal(record.username, 'ada');
+  assert.equal(record.requestedByUser, 'ada');
   assert.equal(record.endedBy, 'Bob');
   assert.equal(record.error?.ename, 'ValueError');
 });
