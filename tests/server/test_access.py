@@ -94,6 +94,14 @@ def test_s4_cross_site_requests_are_refused(server: Server, engine: StandInEngin
     assert engine.submissions == []
 
 
+def test_s1_who_shows_the_token_each_time_is_not_logged_in(server: Server) -> None:
+    """S1: no login is signed for scripts, which send no cookie; one by the URL stays a login."""
+    headers = {"Authorization": f"token {TOKEN}"}
+    assert "Set-Cookie" not in server.raw("GET", "/api/executions", headers=headers).headers
+    by_url = server.raw("GET", f"/api/executions?token={TOKEN}", headers={})
+    assert "Set-Cookie" in by_url.headers
+
+
 def test_s4_other_origins_are_refused(server: Server) -> None:
     """S4: as jupyter_server does."""
     login = server.raw("GET", f"/api/executions?token={TOKEN}", headers={})
