@@ -60,7 +60,8 @@ async def test_what_was_shown_and_not_stored_is_not_doubled() -> None:
     await settle(stayed)
     assert texts(stayed) == ["1\n2\n"]
     stayed.disconnect()
-    stayed.notebook.ycells[1]["source"] += "# typed meanwhile"
+    source = stayed.notebook.ycells[1]["source"]
+    source += "# typed meanwhile"
 
     server = Server(stored)
     server.print("2\n")

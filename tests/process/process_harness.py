@@ -69,11 +69,13 @@ class Tab:
 
 
 @asynccontextmanager
-async def opened(real: RealServer, path: str) -> AsyncIterator[Tab]:
-    """A page that has the notebook open and in step."""
+async def opened(
+    real: RealServer, path: str, notebook: YNotebook | None = None
+) -> AsyncIterator[Tab]:
+    """A page that has the notebook open and in step; with ``notebook``, one that comes back."""
     told = (await asyncio.to_thread(real.session, path)).json
     room = f"{told['format']}:{told['type']}:{told['fileId']}"
-    notebook = YNotebook(Doc())
+    notebook = YNotebook(Doc()) if notebook is None else notebook
     async with joined(real, room, told["sessionId"], notebook.ydoc) as client:
         yield Tab(client, notebook)
 

@@ -92,7 +92,7 @@ def _broken_off(run: Run, done: set[str], times: int) -> list[str]:
     if outputs and outputs[-1]["output_type"] == "error" and body["state"] != "cancelled":
         error = outputs.pop()["ename"]
     end: End = (body["state"], body.get("reason") or "", error)
-    found = seen(outputs)
+    found = _without_notice(seen(outputs))
     if end[0] == "cancelled" and times == 0 and any(end[1] in WAITED[what] for what in done):
         return []  # it had been queued: its cell shows an earlier run's outputs
     allowed = {e for what in done for e in RAN[what]}
@@ -120,9 +120,9 @@ def _backwards(run: Run, found: Seen) -> list[str]:
 
 
 def _without_notice(look: Seen) -> Seen:
-    """Without the error output of ours."""
-    ours = {("error", "KernelDied"), ("error", "ServerStopped")}
-    return look[:-1] if look and look[-1] in ours else look
+    """Without the error output that says how it was broken off: ours, or the kernel's last word."""
+    said = {("error", "KernelDied"), ("error", "ServerStopped"), ("error", "KeyboardInterrupt")}
+    return look[:-1] if look and look[-1] in said else look
 
 
 def difference(found: Seen, wanted: Seen) -> str:
