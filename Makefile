@@ -1,6 +1,7 @@
 # Everything is made as it is needed: `make run` and `make test` work in a bare clone.
 #   make run [ARGS=--no-browser]   JupyterLab on a copy of the examples, in .run/
 #   make test                      tests of Python, of TypeScript, and in a real browser
+#   make test-wheel                what pip installs, in an environment of its own
 #   make torture [SEED=1] [KILLS=300]   servers killed again and again; takes half an hour
 #   make lint | bench | lock | dist | clean
 # Needs python3 >= 3.10 (or PYTHON=...), node >= 20, git.
@@ -21,7 +22,7 @@ ARGS ?=
 # on every mirror. Only `make lock` looks at it.
 NPM_BEFORE ?= 2026-10-01
 
-.PHONY: setup run test test-python test-front test-ui torture chromium lint format bench lock dist clean
+.PHONY: setup run test test-python test-front test-ui test-wheel torture chromium lint format bench lock dist clean
 
 setup: $(STAMPS)/install
 
@@ -64,6 +65,12 @@ test: test-python test-front test-ui
 
 test-python: setup
 	$(BIN)/pytest
+
+# The wheel in an environment of its own, as people install it.
+test-wheel: setup
+	rm -rf build/wheel
+	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/python -m build --no-isolation --wheel --outdir build/wheel
+	NOTEBOOK_EXEC_WHEEL=$$(ls $(CURDIR)/build/wheel/*.whl) $(BIN)/pytest tests/packaging
 
 torture: setup
 	NOTEBOOK_EXEC_TORTURE_SEED=$(or $(SEED),1) NOTEBOOK_EXEC_TORTURE_KILLS=$(or $(KILLS),300) \

@@ -10,7 +10,8 @@ import type { KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Panel, Widget } from '@lumino/widgets';
 
-const VIEW_MIME = 'application/vnd.jupyter.widget-view+json';
+import { modelId, widgetDisplays } from './widgetdisplays';
+
 /** Longer than ipywidgets takes between two looks for a comm that has come. */
 const SETTLE_MS = 500;
 
@@ -35,6 +36,10 @@ export class LateWidgets implements IDisposable {
   }
 
   private _onMessage(_: ISessionContext, message: KernelMessage.IMessage): void {
+    const displayed = modelId((message.content as { data?: unknown }).data);
+    if (displayed !== null) {
+      widgetDisplays.note(displayed);
+    }
     const come = modelIds(message);
     if (come.length === 0) {
       return;
@@ -54,8 +59,8 @@ export class LateWidgets implements IDisposable {
       const { model, widgets } = cell.outputArea;
       for (let index = 0; index < model.length; index++) {
         const output = model.get(index);
-        const view = output.data[VIEW_MIME] as { model_id?: unknown } | undefined;
-        if (come.has(String(view?.model_id)) && showsNothing(widgets[index])) {
+        const id = modelId(output.data);
+        if (id !== null && come.has(id) && showsNothing(widgets[index])) {
           model.set(index, output.toJSON());
         }
       }

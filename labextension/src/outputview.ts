@@ -15,6 +15,7 @@ import type * as Y from 'yjs';
 
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 import { hasNotice, withLink } from './omitted';
+import { modelId, widgetDisplays } from './widgetdisplays';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
 const SILENT = { silent: true };
@@ -125,6 +126,9 @@ export class OutputView implements IDisposable {
       this._isBehind = true;
       return;
     }
+    if (this._keepsBack()) {
+      return;
+    }
     this._rest();
     const list = events.find(event => event.target === (this._shared as unknown));
     const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
@@ -162,9 +166,25 @@ export class OutputView implements IDisposable {
     });
   }
 
+  /** New views of widgets wait until their widgets are there (SPEC O12). */
+  private _keepsBack(): boolean {
+    const ids: string[] = [];
+    for (let index = this._model.outputs.length; index < this._shared.length; index++) {
+      const id = modelId(this._output(index).data);
+      if (id !== null && !widgetDisplays.isKnown(id)) {
+        ids.push(id);
+      }
+    }
+    if (ids.length > 0) {
+      this._isResting = this._isBehind = true;
+      void widgetDisplays.known(ids).then(() => this._wake());
+    }
+    return ids.length > 0;
+  }
+
   private _wake(): void {
     this._isResting = false;
-    if (this._isBehind && !this._isDisposed && !this._model.isDisposed) {
+    if (this._isBehind && !this._isDisposed && !this._model.isDisposed && !this._keepsBack()) {
       this._rest();
       this._rewrite();
     }

@@ -13,16 +13,28 @@ const BIN = process.env.JUPYTER_BIN || path.join(REPOSITORY, '.venv/bin');
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 
+/** What `pip install notebook_exec` puts into JupyterLab. */
+const OURS = [
+  'notebook-exec',
+  '@jupyter/docprovider-extension',
+  '@jupyter/collaboration-extension'
+];
+
 export type App = 'lab' | 'notebook';
 
 /** Values of a server's options, by class and name, as in Jupyter's own config files. */
 export type Config = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export class JupyterServer {
-  static async start(app: App = 'lab', config: Config = {}): Promise<JupyterServer> {
+  /** `isPlain`: the same environment, with JupyterLab alone: to compare with. */
+  static async start(
+    app: App = 'lab',
+    config: Config = {},
+    isPlain = false
+  ): Promise<JupyterServer> {
     const folder = await mkdtemp(path.join(tmpdir(), 'nbexec-ui-'));
     const server = new JupyterServer(app, config, folder, await freePort());
-    await server._configure();
+    await server._configure(isPlain);
     await server.launch();
     return server;
   }
@@ -118,7 +130,7 @@ export class JupyterServer {
     }
   }
 
-  private async _configure(): Promise<void> {
+  private async _configure(isPlain: boolean): Promise<void> {
     const settings = path.join(this.folder, 'config/lab/user-settings/@jupyterlab');
     const write = async (name: string, content: unknown): Promise<void> => {
       await mkdir(path.dirname(name), { recursive: true });
@@ -131,14 +143,22 @@ export class JupyterServer {
         root_dir: this.root,
         port: this.port,
         port_retries: 0,
-        ip: '127.0.0.1'
+        ip: '127.0.0.1',
+        ...(isPlain
+          ? { jpserver_extensions: { notebook_exec: false, jupyter_server_ydoc: false } }
+          : {})
       },
       IdentityProvider: { token: this.token },
       // Kernels of a server that was killed are not to stay for a day.
-      NotebookExecApp: { orphan_timeout: 60 },
+      NotebookExecApp: { orphan_timeout: 60, ...this._config.NotebookExecApp },
       LabApp: { expose_app_in_browser: true },
       JupyterNotebookApp: { expose_app_in_browser: true }
     });
+    if (isPlain) {
+      await write(path.join(this.folder, 'config/labconfig/page_config.json'), {
+        disabledExtensions: Object.fromEntries(OURS.map(name => [name, true]))
+      });
+    }
     await write(path.join(settings, 'apputils-extension/notification.jupyterlab-settings'), {
       fetchNews: 'false',
       checkForUpdates: false

@@ -1,0 +1,134 @@
+"""The websocket between a page and its kernel, while a cell of ours runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from real_server import RealServer
+from server_harness import TOKEN
+from websockets.sync.client import ClientConnection, connect
+
+WAIT_S = 30.0  # the cells below wait longer for their gates
+GATE = "import os, time\nwhile not os.path.exists({!r}): time.sleep(0.02)\n"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    server = RealServer(tmp_path_factory.mktemp("real"), nanny=False)
+    server.start()
+    yield server
+    assert server.stop() == 0, "".join(server.log)
+    assert server.errors() == []
+
+
+class Page:
+    """A page's connection to a kernel, by the older protocol, whose messages are JSON."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._session = uuid4().hex
+
+    def send(self, msg_type: str, **content: Any) -> None:
+        """On shell."""
+        header = {
+            "msg_id": uuid4().hex,
+            "msg_type": msg_type,
+            "session": self._session,
+            "username": "ada",
+            "date": "2026-01-01T00:00:00Z",
+            "version": "5.3",
+        }
+        empty: dict[str, Any] = {"parent_header": {}, "metadata": {}, "buffers": []}
+        message = {"channel": "shell", "header": header, "content": content, **empty}
+        self._socket.send(json.dumps(message))
+
+    def until(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """The first message that is wanted."""
+        while True:
+            frame = self._socket.recv(timeout=WAIT_S)
+            if isinstance(frame, bytes):  # the first numbers say where its parts begin
+                count = int.from_bytes(frame[:4], "big")
+                ends = [int.from_bytes(frame[4 * i : 4 * i + 4], "big") for i in (1, 2)]
+                frame = frame[ends[0] : ends[1] if count > 1 else None].decode()
+            message: dict[str, Any] = json.loads(frame)
+            if wanted(message):
+                return message
+
+
+@pytest.fixture
+def page_of(real: RealServer) -> Iterator[Callable[[str], Page]]:
+    """Connects a page to a kernel."""
+    opened = []
+
+    def open_page(kernel_id: str) -> Page:
+        url = f"ws://127.0.0.1:{real.port}/base/api/kernels/{kernel_id}/channels?token={TOKEN}"
+        opened.append(connect(f"{url}&session_id={uuid4().hex}", open_timeout=WAIT_S))
+        return Page(opened[-1])
+
+    yield open_page
+    for socket in opened:
+        socket.close()
+
+
+def comm_data(message: dict[str, Any]) -> dict[str, Any]:
+    """The data of a comm_msg; empty for other messages."""
+    is_comm = message["header"]["msg_type"] == "comm_msg"
+    data: dict[str, Any] = message["content"]["data"] if is_comm else {}
+    return data
+
+
+def test_u4_a_kernel_that_began_with_a_cell_is_connected_to(
+    real: RealServer, page_of: Callable[[str], Page]
+) -> None:
+    """U4: jupyter_server asks a kernel who it is, and waits a minute behind the cell for it."""
+    path = real.notebook("begins.ipynb", GATE.format("begins.gate"))
+    kernel_id = real.raw("POST", "/api/kernels", {"name": "python3"}).json["id"]
+    (execution,) = real.submit(path, kernel={"id": kernel_id})
+    page = page_of(kernel_id)
+    assert real.ask("GET", f"/api/executions/{execution['id']}").json["state"] == "running"
+    (real.root / "begins.gate").touch()
+    page.until(lambda message: message["content"].get("execution_state") == "idle")
+    assert real.wait(execution)["state"] == "finished"
+
+
+def test_o12_widgets_are_told_while_a_cell_runs(
+    real: RealServer, page_of: Callable[[str], Page]
+) -> None:
+    """O12: to a page that comes in the middle; and what is captured is shown as it comes."""
+    source = "\n".join(
+        (
+            "import ipywidgets as w",
+            "s, out = w.IntSlider(3, description='dial'), w.Output()",
+            "display(s, out)",
+            "with out: print('early')",
+            GATE.format("one.gate"),
+            "s.value = 4",
+            "with out: print('late')",
+            GATE.format("two.gate"),
+        )
+    )
+    path = real.notebook("widgets.ipynb", source)
+    kernel_id = real.raw("POST", "/api/kernels", {"name": "python3"}).json["id"]
+    (execution,) = real.submit(path, kernel={"id": kernel_id})
+    first = page_of(kernel_id)
+    first.until(lambda message: "early" in json.dumps(comm_data(message)))
+
+    page = page_of(kernel_id)
+    comm_id = uuid4().hex
+    page.send("comm_open", comm_id=comm_id, target_name="jupyter.widget.control", data={})
+    page.send("comm_msg", comm_id=comm_id, data={"method": "request_states"})
+    answer = page.until(lambda message: message["content"].get("comm_id") == comm_id)
+    states = {s["model_name"]: s["state"] for s in answer["content"]["data"]["states"].values()}
+    assert states["IntSliderModel"]["value"] == 3
+    assert [o["text"] for o in states["OutputModel"]["outputs"]] == ["early\n"]
+
+    (real.root / "one.gate").touch()
+    page.until(lambda message: comm_data(message).get("state", {}).get("value") == 4)
+    page.until(lambda message: "late" in json.dumps(comm_data(message)))
+    assert real.ask("GET", f"/api/executions/{execution['id']}").json["state"] == "running"
+    (real.root / "two.gate").touch()
+    assert all("text" not in output for output in real.wait(execution)["outputs"])

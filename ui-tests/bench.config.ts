@@ -1,0 +1,10 @@
+// Measurements in a real browser, not tests: `python -m benchmarks.ui` runs them.
+import base from './playwright.config';
+
+export default {
+  ...base,
+  testDir: 'bench',
+  testMatch: '*.bench.ts',
+  timeout: 240_000,
+  reporter: [['line']]
+};

@@ -1,0 +1,134 @@
+// What a person at the page waits for: an output after a key press, a letter while a cell floods.
+import { test, type Page } from '@playwright/test';
+import { writeFile } from 'node:fs/promises';
+
+import { NotebookPage, writeNotebook } from '../harness/notebook';
+import { JupyterServer, pause } from '../harness/server';
+
+const RESULTS = process.env.NOTEBOOK_EXEC_BENCH_RESULTS || 'test-results/bench.json';
+const PRESSES = Number(process.env.NOTEBOOK_EXEC_BENCH_PRESSES || 30);
+const WARM_UP = 5;
+const CELLS = 500;
+const LETTERS = 80;
+const LINES_PER_S = 2000;
+const SYSTEMS = ['ours', 'plain'] as const;
+
+interface Timings {
+  [system: string]: { press_ms?: number[]; letter_ms?: number[]; lines_per_s?: number };
+}
+
+const FLOOD = [
+  'import time, sys',
+  'start = time.time(); i = 0',
+  'while time.time() - start < 60:',
+  `    while i < (time.time() - start) * ${LINES_PER_S}:`,
+  "        print('line', i, flush=True); i += 1",
+  '    time.sleep(0.001)'
+].join('\n');
+
+test('measure', async ({ browser }) => {
+  const results: Timings = { ours: {}, plain: {} };
+  const servers = {
+    ours: await JupyterServer.start('lab'),
+    plain: await JupyterServer.start('lab', {}, true)
+  };
+  const open = async (system: (typeof SYSTEMS)[number], cells: string[]): Promise<NotebookPage> => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    const name = `bench-${cells.length}.ipynb`;
+    await writeNotebook(servers[system], name, cells);
+    return new NotebookPage(await context.newPage(), servers[system], name).open();
+  };
+  try {
+    const cells = ["n = globals().get('n', 0) + 1\nprint('shown', n)", ''];
+    const pages = { ours: await open('ours', cells), plain: await open('plain', cells) };
+    for (let press = 1; press <= WARM_UP + PRESSES; press++) {
+      for (const system of SYSTEMS) {
+        const ms = await pressToOutput(pages[system], `shown ${press}`);
+        if (press > WARM_UP) {
+          (results[system].press_ms ??= []).push(ms);
+        }
+      }
+    }
+    await Promise.all(SYSTEMS.map(system => pages[system].page.context().close()));
+    const many = ['', FLOOD, ...Array.from({ length: CELLS - 2 }, (_, i) => `x${i} = ${i}`)];
+    for (const system of SYSTEMS) {
+      const notebook = await open(system, many);
+      const { letters, lines } = await lettersInAFlood(notebook);
+      results[system].letter_ms = letters;
+      results[system].lines_per_s = lines;
+      await notebook.page.context().close();
+    }
+  } finally {
+    await Promise.all(SYSTEMS.map(system => servers[system].dispose()));
+  }
+  await writeFile(RESULTS, JSON.stringify(results));
+});
+
+/** From Shift+Enter to the frame that shows `text`. */
+async function pressToOutput(notebook: NotebookPage, text: string): Promise<number> {
+  const { page } = notebook;
+  await notebook.select(0);
+  await page.evaluate(wanted => {
+    const output = document.querySelector('.jp-Notebook-cell');
+    const times = window as unknown as { shownMs: Promise<number> };
+    times.shownMs = new Promise(resolve => {
+      const onKey = (event: KeyboardEvent): void => {
+        if (event.key !== 'Enter') {
+          return;
+        }
+        window.removeEventListener('keydown', onKey, true);
+        const look = (): void => {
+          const shown = output?.querySelector('.jp-OutputArea-output')?.textContent?.trim();
+          if (shown === wanted) {
+            setTimeout(() => resolve(performance.now() - event.timeStamp));
+          } else {
+            requestAnimationFrame(look);
+          }
+        };
+        look();
+      };
+      window.addEventListener('keydown', onKey, true);
+    });
+  }, text);
+  await page.keyboard.press('Shift+Enter');
+  const ms = await page.evaluate(() => (window as unknown as { shownMs: Promise<number> }).shownMs);
+  await pause(150); // all that comes behind an output is done, for both alike
+  return ms;
+}
+
+/** From each key press to the frame after it, while the cell below prints. */
+async function lettersInAFlood(
+  notebook: NotebookPage
+): Promise<{ letters: number[]; lines: number }> {
+  const { page } = notebook;
+  await notebook.run(1);
+  await notebook.output(1).getByText('line').first().waitFor();
+  await notebook.cell(0).locator('.cm-content').click();
+  await page.evaluate(() => {
+    const times = window as unknown as { letters: number[] };
+    times.letters = [];
+    let pressed = 0;
+    window.addEventListener('keydown', event => (pressed = event.timeStamp), true);
+    window.addEventListener('input', () => {
+      const at = pressed;
+      requestAnimationFrame(() => setTimeout(() => times.letters.push(performance.now() - at)));
+    });
+  });
+  const before = await lastLine(page);
+  const start = Date.now();
+  for (let letter = 0; letter < LETTERS; letter++) {
+    await page.keyboard.press('abcdefgh'[letter % 8]);
+    await pause(100);
+  }
+  const lines = (((await lastLine(page)) - before) * 1000) / (Date.now() - start);
+  const letters = await page.evaluate(() => (window as unknown as { letters: number[] }).letters);
+  return { letters, lines };
+}
+
+/** The number of the last line that the cell below shows. */
+function lastLine(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const shown = document.querySelectorAll('.jp-Notebook-cell')[1]?.textContent ?? '';
+    return Number(/line (\d+)\s*$/.exec(shown.trimEnd())?.[1] ?? 0);
+  });
+}
