@@ -122,13 +122,13 @@ export class ExecutionsPanel extends Widget {
     const { filter } = this._filter;
     this._places = placesInQueues(all);
     const shown = groups(all, filter, viewer);
+    this._showEmpty(all.length, shown.length); // first: what is hidden has no width to draw to
     this._tree.show(shown);
     this._timeline.show({
       records: all.filter(record => matches(record, filter, viewer)),
       keys: shown.map(({ key }) => key)
     });
     this._showSummary(all);
-    this._showEmpty(all.length, shown.length);
     this._more.hidden = !this._feed.hasMore || shown.length === 0;
     if (all.some(({ state }) => !isFinal(state))) {
       this._timer = window.setTimeout(this._tick, TICK_MS);

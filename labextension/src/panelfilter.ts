@@ -33,7 +33,7 @@ export class PanelFilter {
     this._mine.type = 'checkbox';
     this._mine.addEventListener('change', this._onChange);
     const range = select(trans.__('Span of the timeline'), [
-      ['latest', trans.__('Latest run')],
+      ['latest', trans.__('Latest')],
       [String(15 * MINUTE), trans.__('Last 15 min')],
       [String(60 * MINUTE), trans.__('Last hour')],
       [String(24 * 60 * MINUTE), trans.__('Last 24 h')],

@@ -32,6 +32,11 @@ class Ledger:
         self._listeners: set[asyncio.Event] = set()
         self._closed = False
 
+    @property
+    def sequence(self) -> int:
+        """The number of the last event."""
+        return self._sequence
+
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """The committed execution, if it is in memory."""
         return self._executions.get(execution_id)
@@ -101,10 +106,13 @@ class Ledger:
         try:
             while not self._closed:
                 news.clear()
+                # What lies between is forgotten, or was numbered by the server before.
+                known = self._sequence
                 for number, execution in [e for e in self._events if e[0] > position]:
                     position = number
                     if wanted(execution):
                         yield number, execution
+                position = max(position, known)
                 if self._sequence <= position:
                     await news.wait()
         finally:

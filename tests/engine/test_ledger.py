@@ -120,6 +120,21 @@ async def test_a2_events_resume_where_they_were_left() -> None:
     assert not ledger._listeners
 
 
+async def test_r3_events_resume_with_a_number_of_the_server_before() -> None:
+    """R3, A2: a reader of the server before waits for what comes; the loop is not kept busy."""
+    before = Ledger()
+    before.publish([execution("a")])
+    ((number, _, _),) = await asyncio.wait_for(take(before, 1, 0), 20)
+    ledger = Ledger()
+    assert number < ledger.sequence
+    waiting = asyncio.ensure_future(take(ledger, 1, number))
+    await asyncio.sleep(0)  # comes back only if the reader waits
+    assert not waiting.done()
+    ledger.publish([execution("b")])
+    ((_, name, _),) = await asyncio.wait_for(waiting, 20)
+    assert name == "b"
+
+
 async def test_a2_events_end_with_the_server() -> None:
     """A2: a stream that waits ends; numbers of the next server are greater."""
     ledger = Ledger()

@@ -110,6 +110,8 @@ test('U4: without the permission of the browser it shows in the page', async ({ 
   const notebook = await open([`import time; time.sleep(1.2)\n${waitFor('n3')}`]);
   await optIn(notebook);
   await notebook.runAll();
+  const row = notebook.page.locator('.jp-nbexec-row[data-state=running]');
+  await expect(row).toBeVisible(); // now the page knows of it
   await hide(notebook.page);
   await openGate(server, 'n3');
   const told = notebook.page.locator('.Toastify__toast', { hasText: 'is done' });
