@@ -6,6 +6,8 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 const RETRY_MS = 2000;
+/** For so long it is said that the connection is back. */
+const BACK_MS = 3000;
 
 /** What a user may do about it, beside waiting. */
 export interface IConnectionAction {
@@ -39,7 +41,9 @@ export function connectionNotice(
       await new Promise(resolve => setTimeout(resolve, RETRY_MS));
     }
     isLost = false;
-    notice.remove();
+    notice.replaceChildren(trans.__('The connection to the server is back.'));
+    notice.classList.add('jp-mod-back');
+    setTimeout(() => notice.remove(), BACK_MS);
   };
 }
 
@@ -48,7 +52,8 @@ function showNotice(text: string, action: IConnectionAction | null): HTMLElement
   const notice = document.createElement('div');
   notice.className = 'jp-nbexec-offline';
   notice.setAttribute('role', 'status');
-  notice.append(text);
+  document.body.append(notice);
+  notice.append(text); // read out, since it comes after its place
   if (action) {
     const button = document.createElement('button');
     button.type = 'button';
@@ -57,7 +62,6 @@ function showNotice(text: string, action: IConnectionAction | null): HTMLElement
     button.addEventListener('click', action.run);
     notice.append(button);
   }
-  document.body.append(notice);
   return notice;
 }
 

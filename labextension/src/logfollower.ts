@@ -7,11 +7,11 @@ export type LogState =
   /** It is being read. */
   | 'connecting'
   | 'following'
-  /** The server is out of reach; it is tried again. */
+  /** The server, or the kernel's nanny, is out of reach; it is tried again. */
   | 'offline'
   /** There is no such kernel any more. */
   | 'gone'
-  /** The kernel is there, and nobody keeps what its process writes. */
+  /** Nobody keeps what the kernel's process writes, or this user may not read it. */
   | 'none';
 
 /** What a follower needs of the world. */
@@ -101,5 +101,8 @@ function stateAfter(error: unknown): LogState {
   if (!(error instanceof ApiError)) {
     return 'offline';
   }
-  return error.status === 404 && error.reason !== 'no_log' ? 'gone' : 'none';
+  if (error.reason === 'no_log' || error.status === 403) {
+    return 'none';
+  }
+  return error.status === 404 ? 'gone' : 'offline';
 }

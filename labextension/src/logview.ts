@@ -65,7 +65,7 @@ export class LogView extends Widget implements ILogSink {
       case 'following':
         return '';
       case 'offline':
-        return this._trans.__('The server is out of reach; the log goes on when it is back.');
+        return this._trans.__('Out of reach: the log goes on when it is back.');
       case 'gone':
         return this._trans.__('This kernel is gone.');
       case 'none':
@@ -182,7 +182,7 @@ export class LogView extends Widget implements ILogSink {
   private _hintText(): string {
     if (this._state === 'none') {
       return this._trans.__(
-        'What the process of this kernel writes is not kept (%1). The server keeps it for kernels that it starts with the option NotebookExecApp.nanny.',
+        'No log. (%1) What the process of a kernel writes is kept for kernels that the server starts with the option NotebookExecApp.nanny.',
         this._error
       );
     }

@@ -104,6 +104,8 @@ test('K3: after a hard restart the new log is read from its begin', async () => 
 test('K5: no kernel, and a kernel without a log, are told apart', async () => {
   const gone = await follow([fail(new ApiError('no such kernel', 404, 'not_found', 'kernel_id'))]);
   assert.deepEqual(gone.told, ['<connecting>', '<gone: no such kernel>']);
-  const none = await follow([fail(new ApiError('no nanny', 409, 'no_log', ''))]);
+  const none = await follow([fail(new ApiError('no nanny', 404, 'no_log', 'kernel_id'))]);
   assert.deepEqual(none.told, ['<connecting>', '<none: no nanny>']);
+  const busy = await follow([fail(new ApiError('the nanny is silent', 409, 'unreachable', ''))]);
+  assert.deepEqual(busy.told, ['<connecting>', '<offline: the nanny is silent>']);
 });

@@ -15,6 +15,12 @@ from notebook_exec.kernels.watch import is_auto_restarted, is_pending
 _LOOK_S = 1.0
 
 
+class NoLog(NotFound):
+    """The kernel is there, but nobody keeps what its process writes."""
+
+    reason = "no_log"
+
+
 class LogView(NamedTuple):
     """A kernel's log from ``offset`` on; ``end``: how long it is now. In bytes since its begin.
 
@@ -46,7 +52,7 @@ class KernelLogs:
             return _left(left, offset)
         provisioner = getattr(self._managers.get_kernel(kernel_id), "provisioner", None)
         if not isinstance(provisioner, NannyProvisioner) or provisioner.spool is None:
-            raise NotFound("Only kernels with a nanny have a log.", field="kernel_id")
+            raise NoLog("Only kernels with a nanny have a log.", field="kernel_id")
         if not provisioner.is_nanny_alive:
             return _left(spools.read_log(provisioner.spool), offset)
         return await self._live(kernel_id, provisioner, offset, follow)

@@ -1,5 +1,6 @@
 // Notebook 7: the same extension in the other front end.
 import { openGate, waitFor } from '../harness/gate';
+import { takePicture } from '../harness/pictures';
 import { expect, streamText, test } from '../harness/test';
 
 test.use({ app: 'notebook' });
@@ -20,5 +21,27 @@ test('U1: Notebook 7 runs, reloads, asks and shows', async ({ open, server }) =>
   await expect(notebook.prompt(1)).toHaveText('[2]:');
   const cells = await notebook.document();
   expect(streamText(cells[0])).toBe('begun\n');
+  await notebook.expectNoDialog();
+});
+
+test('U3: Notebook 7 says why a kernel died, shows its log, and restarts it hard', async ({
+  open
+}) => {
+  const notebook = await open([
+    "import os, time\nos.write(2, b'out of bounds\\n'); time.sleep(0.5)\nos.kill(os.getpid(), 11)",
+    "print('b')"
+  ]);
+  const { page } = notebook;
+  await notebook.run(0);
+  await expect(notebook.output(0)).toContainText('ended by signal SIGSEGV');
+  await notebook.note(0).getByRole('button', { name: 'Kernel log' }).click();
+  await expect(page.locator('.jp-nbexec-log-lines')).toContainText('out of bounds');
+  await expect(page.locator('.jp-nbexec-log-lines')).toBeInViewport();
+  await takePicture(page, 'kernel-log-notebook7');
+  await page.getByRole('button', { name: /^Hard restart/ }).click();
+  await notebook.dialog.getByRole('button', { name: 'Confirm Kernel Restart' }).click();
+  await expect(page.getByText('was started anew')).toBeVisible();
+  await notebook.run(1);
+  await expect(notebook.output(1)).toHaveText('b');
   await notebook.expectNoDialog();
 });

@@ -2,6 +2,7 @@
 import { NotebookPage } from '../harness/notebook';
 import { Network } from '../harness/proxy';
 import { openGate, waitFor } from '../harness/gate';
+import { prepareDark, takePicture } from '../harness/pictures';
 import { expect, pause, streamText, test } from '../harness/test';
 
 const THREE_LINES = "for i in range(3): print('line', i)";
@@ -98,12 +99,19 @@ test('U4: 15 s without network: a notice, no dialog, and the outputs catch up', 
   await notebook.run(0);
   await expect(notebook.output(0)).toContainText('tick 3');
 
+  await prepareDark(page);
   await network.cut();
   const notice = page.getByText('connection to the server is lost');
   await expect(notice).toBeVisible();
-  await pause(15_000);
+  await notebook.command('docmanager:save'); // who is not sure presses Ctrl+S
+  await notebook.command('filebrowser:refresh');
+  await pause(5000);
+  await takePicture(page, 'connection-lost');
+  await pause(10_000);
   await notebook.expectNoDialog();
+  await expect(page.locator('.jp-nbexec-offline')).toHaveCount(1);
   await network.restore();
+  await expect(page.getByText('The connection to the server is back')).toBeVisible();
 
   await expect(notebook.output(0)).toContainText('tick 199', { timeout: 60_000 });
   await expect(notice).toHaveCount(0);

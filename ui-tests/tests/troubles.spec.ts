@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 
 import { openGate, waitFor } from '../harness/gate';
 import { takePicture } from '../harness/pictures';
-import { expect, test } from '../harness/test';
+import { JupyterServer } from '../harness/server';
+import { expect, readNotebook, streamText, test } from '../harness/test';
 
 const run = promisify(execFile);
 
@@ -49,6 +50,24 @@ test('K1: a kernel that dies says why in the cell, in no dialog, and the cells c
   await expect(notebook.prompt(0)).toHaveText('[1]:');
   await notebook.run(2);
   await expect(notebook.output(2)).toHaveText('x is 42');
+});
+
+test('K1: a kernel that stays dead is started again from the cell', async ({ open }) => {
+  const server = await JupyterServer.start('lab', { KernelManager: { autorestart: false } });
+  try {
+    const notebook = await open([DIES, "print('b')"], server);
+    await notebook.run(0);
+    await expect(notebook.note(0)).toHaveText(/^The kernel died while this cell ran\.Restart/);
+    await expect(notebook.page.getByText(/The kernel of .+ died\./)).toBeVisible();
+    await notebook.expectNoDialog();
+    await notebook.note(0).getByRole('button', { name: 'Restart kernel' }).click();
+    await notebook.dialog.locator('.jp-mod-accept').click();
+    await expect.poll(() => notebook.kernelStatus()).toBe('idle');
+    await notebook.run(1);
+    await expect(notebook.output(1)).toHaveText('b');
+  } finally {
+    await server.dispose();
+  }
 });
 
 test('Q8: a kernel that ignores an interrupt is reported, and a restart from the cell ends it', async ({
@@ -123,6 +142,7 @@ test('R7: a full disk is told to everyone, once, and also that it is over', asyn
     for (const { page } of [notebook, other]) {
       await expect(page.getByText('The server cannot write to its disk')).toHaveCount(1);
     }
+    await expect(notebook.page.getByText('could not be saved')).toHaveCount(1);
     await notebook.expectNoDialog();
     await takePicture(notebook.page, 'disk-full');
   } finally {
@@ -131,5 +151,9 @@ test('R7: a full disk is told to everyone, once, and also that it is over', asyn
   for (const { page } of [notebook, other]) {
     await expect(page.getByText('can write to its disk again')).toBeVisible();
     await expect(page.getByText('The server cannot write to its disk')).toHaveCount(0);
+    // Tried again at least every half minute.
+    await expect(page.getByText('could not be saved')).toHaveCount(0, { timeout: 60_000 });
   }
+  const saved = await readNotebook(ownServer, notebook.name);
+  expect(streamText(saved[0])).toBe('kept 0\nkept 1\nkept 2\n');
 });
