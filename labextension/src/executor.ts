@@ -173,24 +173,26 @@ function finish(options: Options, { state, error }: IOutcome): boolean {
     onCellExecuted({ cell, success: true });
     return true;
   }
-  if (state !== 'cancelled') {
-    const { ename, evalue, traceback } = error ?? {
-      ename: '',
-      evalue: '',
-      traceback: []
-    };
-    onCellExecuted({
-      cell,
-      success: false,
-      error: new KernelError({
-        status: 'error',
-        execution_count: (cell.model as ICodeCellModel).executionCount ?? 0,
-        ename,
-        evalue,
-        traceback: [...traceback]
-      })
-    });
+  if (state === 'cancelled') {
+    onCellExecuted({ cell, success: false }); // as of cells that the kernel aborts
+    return false;
   }
+  const { ename, evalue, traceback } = error ?? {
+    ename: '',
+    evalue: '',
+    traceback: []
+  };
+  onCellExecuted({
+    cell,
+    success: false,
+    error: new KernelError({
+      status: 'error',
+      execution_count: (cell.model as ICodeCellModel).executionCount ?? 0,
+      ename,
+      evalue,
+      traceback: [...traceback]
+    })
+  });
   return false;
 }
 

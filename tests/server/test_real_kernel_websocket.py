@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from real_server import RealServer
 from server_harness import TOKEN
 from websockets.sync.client import ClientConnection, connect
 
+NEW_KERNEL = json.dumps({"name": "python3"}).encode()
 WAIT_S = 30.0  # the cells below wait longer for their gates
 GATE = "import os, time\nwhile not os.path.exists({!r}): time.sleep(0.02)\n"
 
@@ -62,16 +64,28 @@ class Page:
 @pytest.fixture
 def page_of(real: RealServer) -> Iterator[Callable[[str], Page]]:
     """Connects a page to a kernel."""
-    opened = []
+    with ExitStack() as opened:
 
-    def open_page(kernel_id: str) -> Page:
-        url = f"ws://127.0.0.1:{real.port}/base/api/kernels/{kernel_id}/channels?token={TOKEN}"
-        opened.append(connect(f"{url}&session_id={uuid4().hex}", open_timeout=WAIT_S))
-        return Page(opened[-1])
+        def open_page(kernel_id: str) -> Page:
+            url = f"ws://127.0.0.1:{real.port}/base/api/kernels/{kernel_id}/channels?token={TOKEN}"
+            socket = connect(f"{url}&session_id={uuid4().hex}", open_timeout=WAIT_S)
+            return Page(opened.enter_context(socket))
 
-    yield open_page
-    for socket in opened:
-        socket.close()
+        yield open_page
+
+
+def state_of(real: RealServer, execution: dict[str, Any], wait_s: float = 0) -> str:
+    """Whether it is queued, runs or is over; ``wait_s``: in so many seconds, if it is not then."""
+    state: str = real.ask("GET", f"/api/executions/{execution['id']}?wait={wait_s}").json["state"]
+    return state
+
+
+def until_it_runs(real: RealServer, execution: dict[str, Any]) -> None:
+    """A wait is for what ends, so it is asked again and again whether it has begun."""
+    for _ in range(100):
+        if state_of(real, execution, 0.2) == "running":
+            return
+    raise AssertionError("it does not run")
 
 
 def comm_data(message: dict[str, Any]) -> dict[str, Any]:
@@ -86,10 +100,11 @@ def test_u4_a_kernel_that_began_with_a_cell_is_connected_to(
 ) -> None:
     """U4: jupyter_server asks a kernel who it is, and waits a minute behind the cell for it."""
     path = real.notebook("begins.ipynb", GATE.format("begins.gate"))
-    kernel_id = real.raw("POST", "/api/kernels", {"name": "python3"}).json["id"]
+    kernel_id = real.raw("POST", "/api/kernels", NEW_KERNEL).json["id"]
     (execution,) = real.submit(path, kernel={"id": kernel_id})
+    until_it_runs(real, execution)
     page = page_of(kernel_id)
-    assert real.ask("GET", f"/api/executions/{execution['id']}").json["state"] == "running"
+    assert state_of(real, execution) == "running"
     (real.root / "begins.gate").touch()
     page.until(lambda message: message["content"].get("execution_state") == "idle")
     assert real.wait(execution)["state"] == "finished"
@@ -112,7 +127,7 @@ def test_o12_widgets_are_told_while_a_cell_runs(
         )
     )
     path = real.notebook("widgets.ipynb", source)
-    kernel_id = real.raw("POST", "/api/kernels", {"name": "python3"}).json["id"]
+    kernel_id = real.raw("POST", "/api/kernels", NEW_KERNEL).json["id"]
     (execution,) = real.submit(path, kernel={"id": kernel_id})
     first = page_of(kernel_id)
     first.until(lambda message: "early" in json.dumps(comm_data(message)))
@@ -129,6 +144,6 @@ def test_o12_widgets_are_told_while_a_cell_runs(
     (real.root / "one.gate").touch()
     page.until(lambda message: comm_data(message).get("state", {}).get("value") == 4)
     page.until(lambda message: "late" in json.dumps(comm_data(message)))
-    assert real.ask("GET", f"/api/executions/{execution['id']}").json["state"] == "running"
+    assert state_of(real, execution) == "running"
     (real.root / "two.gate").touch()
     assert all("text" not in output for output in real.wait(execution)["outputs"])

@@ -131,19 +131,26 @@ test('U5: NotebookActions tells other extensions what it tells them without us',
     await collect(3);
     await notebook.runAll();
     await expect(notebook.output(1)).toContainText('ZeroDivisionError');
-    await collect(9);
+    await collect(12); // 3, then two for each of four cells and one for all
     await notebook.select(3);
     await notebook.command('notebook:run-cell');
     await expect(notebook.output(3)).toContainText('four');
-    await collect(12);
+    await collect(15);
     await notebook.select(0);
     await notebook.command('notebook:clear-cell-output');
-    await collect(13);
+    await collect(16);
     seen.push(actions);
   }
   const [theirs, ours] = seen;
   expect(theirs).toContain('executed c1 false ZeroDivisionError');
-  expect(ours).toEqual(theirs);
+  // In JupyterLab alone the kernel aborts what is behind an error a little later, and a selection
+  // counts as executed before or after that; each cell's own events are in order, and the same.
+  for (const about of ['c0', 'c1', 'c2', 'c3']) {
+    const own = (actions: string[]): string[] =>
+      actions.filter(action => !action.startsWith('selection') && action.includes(about));
+    expect(own(ours)).toEqual(own(theirs));
+  }
+  expect([...ours].sort()).toEqual([...theirs].sort());
 });
 
 test('O13: %load, set_next_input and a pager', async ({ open, server }) => {
@@ -167,14 +174,8 @@ test('U5: search and replace in a notebook that was run', async ({ open }) => {
   await notebook.select(0);
   await page.keyboard.press('Control+f');
   await page.locator('.jp-DocumentSearch-input').first().fill('needle');
-  await page
-    .locator('button.jp-DocumentSearch-toggle-wrapper, .jp-DocumentSearch-toggle-wrapper')
-    .first()
-    .click();
-  await page
-    .locator('.jp-DocumentSearch-replace-entry textarea, .jp-DocumentSearch-replace-entry input')
-    .first()
-    .fill('thread');
+  await page.getByRole('button', { name: 'Show Replace' }).click();
+  await page.getByPlaceholder('Replace').fill('thread');
   await page.getByRole('button', { name: 'Replace All' }).click();
   await expect(notebook.cell(0).locator('.cm-content')).toContainText("value = 'thread'");
   await expect(notebook.output(0)).toHaveText('needle');

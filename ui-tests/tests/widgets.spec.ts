@@ -252,7 +252,8 @@ test('O12: a plotly FigureWidget is live for two users, and after a reload', asy
       "figure = go.FigureWidget(data=[go.Bar(y=[1, 3, 2])], layout={'title': {'text': 'before'}})",
       'figure'
     ].join('\n'),
-    "figure.layout.title.text = 'changed'"
+    "figure.layout.title.text = 'changed'",
+    "figure.layout.title.text = 'again'"
   ]);
   const title = (page: NotebookPage): Locator => page.output(0).locator('.gtitle');
   await notebook.run(0);
@@ -263,7 +264,9 @@ test('O12: a plotly FigureWidget is live for two users, and after a reload', asy
   await expect(title(notebook)).toHaveText('changed');
   await expect(title(other)).toHaveText('changed');
   await notebook.reload();
-  await expect(title(notebook)).toHaveText('changed');
   await expect(notebook.output(0).locator('.bars .point')).toHaveCount(3);
+  await other.run(2);
+  await expect(title(notebook)).toHaveText('again');
+  await expect(title(other)).toHaveText('again');
   await expectAllShown(notebook);
 });
