@@ -144,6 +144,8 @@ class Journal:
                 cursor.offset = 0
             if cursor.segment is None:
                 return self._from_tail(cursor.position, limit_bytes)
+            if cursor.position >= cursor.segment.last:
+                cursor.offset = cursor.segment.size  # what it had from memory is in the file now
             chunk = cursor.segment.read(cursor.offset, limit_bytes)
             if chunk:
                 cursor.offset += len(chunk)

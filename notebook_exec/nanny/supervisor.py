@@ -289,8 +289,9 @@ class Supervisor:
         if self._waits and not self._has_news:
             return
         self._waits = self._has_news = False
-        self._journal.flush()
+        # Sent from memory, then written: a reader that is in step waits for no disk.
         self.link.pump()
+        self._journal.flush()
         if self._has_output:
             self._has_output = False
             if self._outputs_in_a_row > _STREAM_MESSAGES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -51,6 +52,29 @@ def test_r2_a_reader_at_the_end_goes_on(tmp_path: Path) -> None:
         while chunk := made.read(cursor):
             seen += [record.position for record in wire.unpack_records(chunk)]
     assert seen == list(range(1, 61))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_r2_read_before_and_after_it_is_written(tmp_path: Path, seed: int) -> None:
+    """R2: readers in step get what is in memory, others what is in files, each record once."""
+    random = Random(seed)
+    made = journal(tmp_path)
+    cursors = [Cursor(0) for _ in range(3)]
+    seen: list[list[int]] = [[] for _ in cursors]
+    for _ in range(300):
+        match random.randrange(3):
+            case 0:
+                made.append("iopub", [b"x" * random.randrange(200)])
+            case 1:
+                made.flush()
+            case 2:
+                reader = random.randrange(3)
+                chunk = made.read(cursors[reader], random.choice([100, 1000]))
+                seen[reader] += [record.position for record in wire.unpack_records(chunk)]
+    for reader, cursor in enumerate(cursors):
+        while chunk := made.read(cursor):
+            seen[reader] += [record.position for record in wire.unpack_records(chunk)]
+        assert seen[reader] == list(range(1, made.last + 1))
 
 
 def test_a_record_larger_than_all_limits(tmp_path: Path) -> None:
