@@ -167,6 +167,7 @@ class DeathReport:
     log_tail: str = ""
     cpu_s: float | None = None  # processor time of its whole life
     max_rss_bytes: int | None = None  # the most memory it held at once
+    position: int | None = None  # in its nanny's journal: what stands before it is told
 
 
 # --- what kernels say -----------------------------------------------------------------------

@@ -302,6 +302,8 @@ class KernelRunner(LinkListener):
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
         self._is_dead = not restarting
+        if report.position is not None:  # the next server is not to tell it to what comes after
+            self._progress.take(report.position, ())
         self._forget_process()
         self._feed(s.KernelDied(report, restarting))
 

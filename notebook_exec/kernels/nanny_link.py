@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from notebook_exec.core import wire
@@ -70,6 +71,7 @@ class NannyLink:
         self._dropped = 0
         # Processes, by the nanny's count: which is up, ready, told as ready, ended.
         self._up = self._ready = self._told_ready = self._ended = 0
+        self._found_dead = 0  # the process that had ended when this was attached
         self._replay_until = -1  # not attached yet
         self._owed: tuple[Collection[str], dict[str, Any] | None] = ((), None)
 
@@ -195,7 +197,15 @@ class NannyLink:
         if self._provisioner is not None and not self._provisioner.is_nanny_alive:
             self._disconnect()
         self._activity.ended(restarting=restarting)
-        self._listener.on_died(known or report, restarting)
+        if restarting and self._was_told:
+            return  # what is queued was submitted since, for the process to come
+        position = self._position if self._port is None else self._port.position
+        self._listener.on_died(replace(known or report, position=position or None), restarting)
+
+    @property
+    def _was_told(self) -> bool:
+        """Whether a server before knew of the death, and stored what came of it."""
+        return self._port is not None and self._found_dead == self._up and self._ended < self._up
 
     def on_restarting(self) -> None:
         """See ``LinkListener``."""
@@ -248,6 +258,8 @@ class NannyLink:
     def _on_attached(self, fields: dict[str, Any]) -> None:
         if fields["state"] in ("idle", "busy"):
             self._ready = int(fields["incarnation"])
+        elif fields["state"] == "dead":
+            self._found_dead = int(fields["incarnation"])
         self._replay_until = int(fields["last"])
         self._owed = (fields.get("requests", ()), fields.get("question"))
         self._look_if_ready()

@@ -8,7 +8,14 @@ import pytest
 from engine_harness import ADA, World
 from fake_link import FakeLink
 
-from notebook_exec.core.model import ExecutionId, Json, KernelId, KernelMessage, Prompt
+from notebook_exec.core.model import (
+    DeathReport,
+    ExecutionId,
+    Json,
+    KernelId,
+    KernelMessage,
+    Prompt,
+)
 from notebook_exec.engine.api import Accepted
 from notebook_exec.kernels.link import Question
 from notebook_exec.store.ops import PutKernel
@@ -184,3 +191,28 @@ async def test_p5_a_prompt_whose_answer_never_arrived_is_back(crash: Crash) -> N
     crash.caught_up(a, question=Question(a, Prompt("?", True)))
     await crash.world.engine.ledger.wait(a, lambda e: e.prompt is not None, 20)
     assert (await crash.world.engine.get(a)).execution.prompt == Prompt("?", True)
+
+
+async def test_k1_the_cell_that_was_next_says_why_it_did_not_run(crash: Crash) -> None:
+    """K1, R2, A2: a new server finds the kernel dead; what the cell showed before is gone.
+
+    The server after that knows whose outputs these are.
+    """
+    _, (before,) = await crash.submit("a")
+    crash.journal.begin(before)
+    crash.journal.print(before, "of the run before\n")
+    crash.journal.link.is_ready_at_once = False
+    crash.journal.link.listener.on_restarting()  # so that what follows waits
+    again = await crash.world.submit("a.ipynb")
+    (queued,) = [view.execution.id for view in again.executions]
+    await crash.stored(3)
+    await crash.restart()
+    crash.journal.link.listener.on_caught_up((), None)
+    crash.journal.link.listener.on_died(DeathReport(signal="SIGKILL", position=4), True)
+    assert (await crash.world.ended(queued)).execution.state.value == "failed"
+    await crash.stored(4)
+    for _ in range(2):
+        outputs = await crash.world.engine.outputs(queued)
+        assert [output.get("ename") for output in outputs or ()] == ["KernelDied"]
+        assert await crash.world.engine.outputs(before) != outputs
+        await crash.restart()

@@ -13,14 +13,16 @@ End = tuple[str, str, str]
 _LOST: frozenset[End] = frozenset({("lost", "kernel_died", "KernelDied")})
 _ABANDONED: frozenset[End] = frozenset({("lost", "server_stopped", "ServerStopped")})
 _RESTARTED: frozenset[End] = frozenset({("cancelled", "kernel_restarted", "")})
+# Who takes a kernel away interrupts it first, and may not live to say what for.
+_INTERRUPTED: frozenset[End] = frozenset({("failed", "interrupted", "KeyboardInterrupt")})
 _SHUT_DOWN: frozenset[End] = frozenset({("cancelled", "kernel_shut_down", "")})
 
 RAN: dict[str, frozenset[End]] = {
     "kernel killed": _LOST,
     "nanny killed": _LOST | _ABANDONED,
     "restarted": _RESTARTED,
-    "restarted, server killed": _RESTARTED | _LOST,
-    "hard-restarted, server killed": _RESTARTED | _SHUT_DOWN | _LOST | _ABANDONED,
+    "restarted, server killed": _RESTARTED | _LOST | _INTERRUPTED,
+    "hard-restarted, server killed": _RESTARTED | _SHUT_DOWN | _LOST | _ABANDONED | _INTERRUPTED,
     "server stopped": _SHUT_DOWN,
 }
 """By what was done: how what ran then may end."""
@@ -29,9 +31,9 @@ WAITED: dict[str, frozenset[str]] = {
     "kernel killed": frozenset({"kernel_died"}),
     "nanny killed": frozenset({"kernel_died", "server_stopped"}),
     "restarted": frozenset({"kernel_restarted"}),
-    "restarted, server killed": frozenset({"kernel_restarted", "kernel_died"}),
+    "restarted, server killed": frozenset({"kernel_restarted", "kernel_died", "interrupted"}),
     "hard-restarted, server killed": frozenset(
-        {"kernel_restarted", "kernel_shut_down", "kernel_died", "server_stopped"}
+        {"kernel_restarted", "kernel_shut_down", "kernel_died", "server_stopped", "interrupted"}
     ),
     "server stopped": frozenset({"kernel_shut_down"}),
 }

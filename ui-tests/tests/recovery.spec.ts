@@ -122,31 +122,49 @@ test('U4: 15 s without network: a notice, no dialog, and the outputs catch up', 
   await expect(notebook.prompt(0)).toHaveText('[1]:');
 });
 
-test('R3: the server is killed and started again: the open page goes on', async ({
+test('R2, R3: the server is killed in the middle of a run: nothing is pressed', async ({
   open,
   openElsewhere,
   ownServer
 }) => {
-  const notebook = await open(
-    [`print('before')\n${waitFor('r3')}\nprint('after')`, "print('next')"],
-    ownServer
-  );
-  await notebook.run(0);
-  await expect(notebook.output(0)).toContainText('before');
+  const endless = [
+    'import itertools, os, time',
+    'for i in itertools.count():',
+    "    print('line', i, flush=True)",
+    "    if os.path.exists('r3.gate'): break",
+    '    time.sleep(0.01)',
+    "print('end', i)"
+  ];
+  const notebook = await open([endless.join('\n'), "print('next')"], ownServer);
+  await notebook.runAll();
+  await expect(notebook.output(0)).toContainText('line 50');
+  await expect(notebook.badge(1)).toBeVisible();
 
   await ownServer.end('SIGKILL');
+  await expect(notebook.page.getByText('connection to the server is lost')).toBeVisible();
+  const seen = (await notebook.output(0).innerText()).trim().split('\n').length;
   await ownServer.launch();
+
+  // It goes on by itself: the same run, in the same output, and the kernel is known to be busy.
+  await expect(notebook.output(0)).toContainText(`line ${seen + 300}`, { timeout: 60_000 });
+  await expect(notebook.prompt(0)).toHaveText('[*]:');
+  await expect(notebook.badge(1)).toBeVisible();
+  await expect.poll(() => notebook.kernelStatus()).toBe('busy');
+  await notebook.expectNoDialog();
+
   await openGate(ownServer, 'r3');
+  await expect(notebook.output(1)).toHaveText('next', { timeout: 60_000 });
+  await expect(notebook.prompt(0)).toHaveText('[1]:');
+  await expect(notebook.prompt(1)).toHaveText('[2]:');
+  await expect(notebook.badge(0)).toHaveCount(0);
+  await expect.poll(() => notebook.kernelStatus()).toBe('idle');
+  await notebook.expectNoDialog();
 
-  // Whether the kernel lived on or not, the cell ends, and what it put out is there once.
-  await expect(notebook.badge(0)).toHaveCount(0, { timeout: 60_000 });
-  await expect(notebook.output(0)).toContainText('before');
   const [cell] = await notebook.document();
-  expect(streamText(cell)).toMatch(/^before\n(after\n)?$/);
-
-  await notebook.run(1);
-  await expect(notebook.output(1)).toContainText('next', { timeout: 60_000 });
+  const printed = streamText(cell).trimEnd().split('\n');
+  const last = printed.length - 2;
+  expect(printed.pop()).toBe(`end ${last}`);
+  expect(printed).toEqual(Array.from({ length: last + 1 }, (_, i) => `line ${i}`));
   const elsewhere = await openElsewhere(notebook);
   expect(await elsewhere.document()).toEqual(await notebook.document());
-  await notebook.expectNoDialog();
 });
