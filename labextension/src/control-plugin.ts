@@ -3,6 +3,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import {
   ICommandPalette,
   ISessionContextDialogs,
+  Notification,
   SessionContextDialogs
 } from '@jupyterlab/apputils';
 import type { CodeCell } from '@jupyterlab/cells';
@@ -25,6 +26,7 @@ import { forServerNotebooks } from './notebooks';
 import type { NoteAction } from './notes';
 import { omittedRenderer } from './omitted';
 import { Stakes, hardRestart, tellBeforeRestart } from './restart';
+import { StoppedCells } from './stopped';
 import { IExecutions, IKernels } from './tokens';
 
 const HARD_RESTART = 'notebook-exec:hard-restart';
@@ -168,6 +170,13 @@ const troubles: JupyterFrontEndPlugin<void> = {
       const notes = new CellNotes(panel, entries, page, trans);
       facts.changed.connect(notes.refresh, notes);
       const death = new KernelDeath(panel, () => page.deathActions(), trans);
+      const stopped = new StoppedCells(
+        text => void Notification.info(text, { autoClose: 6000 }),
+        () => page.context().me,
+        trans
+      );
+      stopped.update(entries.all().values());
+      entries.changed.connect(() => stopped.update(entries.all().values()));
       return DisposableSet.from([notes, death, entries]);
     });
   }

@@ -90,6 +90,9 @@ test('Q8: an interrupt stops the queue too, and the next cell runs at once', asy
   await notebook.badge(0).getByRole('button', { name: 'Stop this cell' }).waitFor();
   await notebook.command('notebook:interrupt-kernel');
   await expect(notebook.output(0)).toContainText('KeyboardInterrupt');
+  await expect(
+    notebook.page.getByText('Interrupted: 2 cells that waited will not run')
+  ).toBeVisible();
   for (const index of [1, 2]) {
     await expect(notebook.prompt(index)).toHaveText('[ ]:');
     await expect(notebook.badge(index)).toHaveCount(0);
