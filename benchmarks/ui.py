@@ -51,7 +51,8 @@ def table(results: dict[str, Any]) -> str:
         "| | ours | JupyterLab alone | has to be | |",
         "|---|---|---|---|---|",
         f"| Shift+Enter → output visible, median of {len(ours['press_ms'])} | {press[0]:.0f} ms "
-        f"| {press[1]:.0f} ms | ≤ {PRESS_LIMIT} × (is {ratio:.2f}) | {_mark(ratio <= PRESS_LIMIT)} |",
+        f"| {press[1]:.0f} ms | ratio ≤ {PRESS_LIMIT}, is {ratio:.2f} "
+        f"| {_mark(ratio <= PRESS_LIMIT)} |",
         "| 500 cells, one prints 2,000 lines/s: keystroke → glyph, p95 | "
         f"{letter[0]:.0f} ms | {letter[1]:.0f} ms | < {LETTER_LIMIT_MS:.0f} ms "
         f"| {_mark(letter[0] < LETTER_LIMIT_MS)} |",

@@ -99,7 +99,7 @@ def test_u4_a_kernel_that_began_with_a_cell_is_connected_to(
     real: RealServer, page_of: Callable[[str], Page]
 ) -> None:
     """U4: jupyter_server asks a kernel who it is, and waits a minute behind the cell for it."""
-    path = real.notebook("begins.ipynb", GATE.format("begins.gate"))
+    path = real.notebook("begins.ipynb", GATE.format(str(real.root / "begins.gate")))
     kernel_id = real.raw("POST", "/api/kernels", NEW_KERNEL).json["id"]
     (execution,) = real.submit(path, kernel={"id": kernel_id})
     until_it_runs(real, execution)
@@ -120,10 +120,10 @@ def test_o12_widgets_are_told_while_a_cell_runs(
             "s, out = w.IntSlider(3, description='dial'), w.Output()",
             "display(s, out)",
             "with out: print('early')",
-            GATE.format("one.gate"),
+            GATE.format(str(real.root / "one.gate")),
             "s.value = 4",
             "with out: print('late')",
-            GATE.format("two.gate"),
+            GATE.format(str(real.root / "two.gate")),
         )
     )
     path = real.notebook("widgets.ipynb", source)
