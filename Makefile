@@ -2,7 +2,7 @@
 #   make run [ARGS=--no-browser]   JupyterLab on a copy of the examples, in .run/
 #   make test                      tests of Python, of TypeScript, and in a real browser
 #   make test-wheel                what pip installs, in an environment of its own
-#   make torture [SEED=1] [KILLS=300]   servers killed again and again; takes half an hour
+#   make torture [SEED=1] [KILLS=300]   servers, kernels, nannies killed again and again; 20 minutes
 #   make lint | bench | lock | dist | clean
 # Needs python3 >= 3.10 (or PYTHON=...), node >= 20, git.
 

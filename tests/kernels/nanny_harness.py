@@ -62,9 +62,8 @@ class _WithoutLog:
         return getattr(self._listener, name)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
-        self._listener.on_died(
-            replace(report, log_tail="", cpu_s=None, max_rss_bytes=None), restarting
-        )
+        plain = replace(report, log_tail="", cpu_s=None, max_rss_bytes=None, position=None)
+        self._listener.on_died(plain, restarting)
 
 
 def without_log(kernel_id: KernelId, actions: KernelActions, listener: LinkListener) -> NannyLink:

@@ -160,6 +160,36 @@ async def test_k1_death_is_told_with_what_is_known(
     assert recorder.told == ["ready", "died", "ready"]
 
 
+async def test_k1_a_death_that_is_stored_is_not_told_again(bench: Bench, open_link: Open) -> None:
+    """K1, R2: what was queued since waits for the next process, whoever the server is."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    manager = bench.managers.get_kernel(kernel_id)
+    manager.stop_restarter()
+    pid = nanny_of(bench, kernel_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await recorder.until(lambda: "died" in recorder.told)
+    _, report, restarting = recorder.events[-1]
+    assert restarting
+    await link.close()
+    for position, told in ((report.position - 1, ["died"]), (report.position, [])):
+        again, after = await bench.open(
+            kernel_id,
+            lambda kernel_id, actions, listener, position=position: NannyLink(
+                kernel_id, actions, listener, position=position, session="ours"
+            ),
+        )
+        assert isinstance(again, NannyLink)
+        await until(lambda link=again: link._watch._phase.value == "dead")
+        assert after.told == told
+        if told:
+            await again.close()
+    await bench.managers.restart_kernel(kernel_id)
+    await after.count("ready")
+    assert "died" not in after.told
+
+
 async def test_k6_the_nanny_dies(bench: Bench, open_link: Open) -> None:
     """K6: told within 2 s; the restarted kernel has a new nanny, and higher positions."""
     kernel_id = await bench.start()
