@@ -94,26 +94,22 @@ function extent(left: number, right: number, least: number): IExtent | null {
 
 /** Neighbours of one state with less than a pixel between them become one bar. */
 function merged(bars: readonly IBar[]): IBar[] {
-  const found: IBar[] = [];
-  for (const next of bars) {
+  const found: (IBar & { records: IRecord[]; right: number })[] = [];
+  for (const bar of bars) {
     const last = found[found.length - 1];
-    const touches =
-      last?.run &&
-      next.run &&
-      next.run.x - (last.run.x + last.run.width) < 1 &&
-      isFinal(last.state);
-    if (touches && last.run && next.run && last.state === next.state) {
-      const right = Math.max(last.run.x + last.run.width, next.run.x + next.run.width);
-      found[found.length - 1] = {
-        ...last,
-        records: [...last.records, ...next.records],
-        run: { x: last.run.x, width: round(right - last.run.x) }
-      };
+    const left = bar.run?.x ?? 0;
+    const right = left + (bar.run?.width ?? 0);
+    if (last?.state === bar.state && isFinal(bar.state) && left - last.right < 1) {
+      last.records.push(...bar.records);
+      last.right = Math.max(last.right, right);
     } else {
-      found.push(next);
+      found.push({ ...bar, records: [...bar.records], right });
     }
   }
-  return found;
+  return found.map(({ right, ...bar }) => {
+    const x = bar.run?.x ?? 0;
+    return { ...bar, run: { x, width: round(right - x) } };
+  });
 }
 
 function round(value: number): number {

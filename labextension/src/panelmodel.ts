@@ -61,21 +61,20 @@ export function isMine(record: IRecord, viewer: IViewer): boolean {
 }
 
 export function matches(record: IRecord, filter: IFilter, viewer: IViewer): boolean {
-  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = [
-    record.path ?? '',
-    record.excerpt,
-    record.requestedBy,
-    record.error?.ename ?? '',
-    record.error?.evalue ?? ''
-  ]
-    .join('\n')
-    .toLowerCase();
   return (
     isIn(record.state, filter.state) &&
     (!filter.mine || isMine(record, viewer)) &&
-    words.every(word => text.includes(word))
+    (filter.text.trim() === '' || hasWords(record, filter.text))
   );
+}
+
+/** Whether all words are somewhere in notebook, code, person or error. */
+function hasWords({ error, excerpt, path, requestedBy }: IRecord, text: string): boolean {
+  const searched = [path ?? '', excerpt, requestedBy, error?.ename ?? '', error?.evalue ?? '']
+    .join('\n')
+    .toLowerCase();
+  const words = text.toLowerCase().split(/\s+/);
+  return words.every(word => searched.includes(word));
 }
 
 /** Notebooks where something runs or waits come first, then those of the latest run. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from process_harness import ask, kill_all_of, opened, submit, wait
 from real_server import RealServer
+from test_streams import listening, read_event
 
 LOOP = "import time\nfor i in range(100_000):\n    print(i, flush=True); time.sleep(0.002)"
 
@@ -82,3 +84,20 @@ async def test_r5_stopped_in_the_middle(real: RealServer) -> None:
         assert tab.text("c0").startswith(seen)
         assert {c["execution_state"] for c in tab.cells().values()} == {"idle"}
     assert real.stop() == 0
+
+
+def test_r3_a_reader_of_events_goes_on_with_the_next_server(real: RealServer) -> None:
+    """R3, A2: it resumes with a number of the server before; the new one tells what is new."""
+    path = real.notebook("reader.ipynb", "1")
+    with listening(real) as stream:
+        real.run(path)
+        seen = read_event(stream)
+    kill_all_of(real.folder)
+    real.stop(signal.SIGKILL)
+    real.start()
+    with listening(real, Last_Event_ID=seen["id"]) as stream:
+        (again,) = real.run(path)
+        told = read_event(stream)
+        while json.loads(told["data"])["id"] != again["id"]:
+            told = read_event(stream)
+    assert int(told["id"]) > int(seen["id"])
