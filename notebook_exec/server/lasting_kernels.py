@@ -49,10 +49,12 @@ class LastingKernels:
             return
         for kernel in kernels:
             try:
-                if kernel.record and adoption.adopt(
-                    self._managers, kernel.kernel_id, kernel.record
-                ):
+                if kernel.record is None:
+                    log.warning("kernel %s cannot be found: no record", kernel.kernel_id)
+                elif adoption.adopt(self._managers, kernel.kernel_id, kernel.record):
                     self.adopted.add(kernel.kernel_id)
+                else:
+                    log.warning("kernel %s ended, and its nanny with it", kernel.kernel_id)
             except Exception:
                 # Whatever keeps one kernel from being adopted, the server starts, with the others.
                 log.exception("kernel %s cannot be adopted", kernel.kernel_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from notebook_exec.store.lock import StoreLock
 from notebook_exec.store.records import StoredKernel
 from notebook_exec.store.schema import MIGRATIONS, check_version
 from notebook_exec.store.store import DATABASE
+
+log = logging.getLogger(__name__)
 
 
 def stored_kernels(path: Path) -> list[StoredKernel] | None:
@@ -22,11 +25,13 @@ def stored_kernels(path: Path) -> list[StoredKernel] | None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
-    except (OSError, StoreError):
+    except (OSError, StoreError) as error:
+        log.warning("no kernel can be adopted: %s", error)
         return None
     try:
         return _read(path / DATABASE)
-    except (OSError, sqlite3.Error, StoreError):
+    except (OSError, sqlite3.Error, StoreError) as error:
+        log.warning("no kernel can be adopted: %s", error)
         return None  # opening it will tell what is wrong
     finally:
         lock.release()
