@@ -52,6 +52,8 @@ class LiveNotebook:
         assert isinstance(room.ydocument, YNotebook)
         self.on_cells_deleted: Callable[[set[CellId]], None] | None = None
         """Called soon after cells are gone; one that only moved is not gone."""
+        self.on_cells_placed: Callable[[set[CellId]], None] | None = None
+        """Called soon after a client put cells in, new ones or such that it moved."""
         self._room = room
         self._ynotebook = room.ydocument
         self._ycells: Array[Any] = room.ydocument.ycells
@@ -64,6 +66,7 @@ class LiveNotebook:
         self._is_writing = False
         self._touched: set[CellId] = set()  # cells whose outputs someone else changed
         self._gone: set[CellId] = set()
+        self._placed: set[CellId] = set()
         self._settling: asyncio.Handle | None = None
         room.around_leftovers = self._keeping_outputs
         self._subscriptions: list[tuple[Map[Any] | Array[Any], Subscription]] = [
@@ -252,6 +255,7 @@ class LiveNotebook:
         self._edits += 1
         self._gone |= gone
         self._touched |= come
+        self._placed |= come
         for cell_id in come:
             self._projection.suspect_cell(cell_id)
 
@@ -275,7 +279,8 @@ class LiveNotebook:
 
     def _settle_soon(self) -> None:
         """Nothing may be written in an observer, so the rest follows at once after it."""
-        if self._settling is None and (self._gone or self._projection.has_suspects()):
+        news = self._gone or self._placed or self._projection.has_suspects()
+        if self._settling is None and news:
             self._settling = asyncio.get_running_loop().call_soon(self._settle)
 
     def _settle(self) -> None:
@@ -290,6 +295,9 @@ class LiveNotebook:
         gone.discard(CellId(""))
         if gone and self.on_cells_deleted is not None:
             self.on_cells_deleted(gone)
+        placed, self._placed = self._placed, set()
+        if placed and self.on_cells_placed is not None:
+            self.on_cells_placed(placed)
 
 
 def _is_code(ycell: object) -> TypeGuard[Map[Any]]:

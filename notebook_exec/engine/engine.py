@@ -274,6 +274,7 @@ class Engine:
             )
             self._writers[document_id] = writer
             live.notebook.on_cells_deleted = lambda ids: self._cells_deleted(document_id, ids)
+            live.notebook.on_cells_placed = lambda ids: self._cells_placed(document_id, ids)
         return writer
 
     def reopen(self, document_id: DocumentId, then: Callable[[], None]) -> None:
@@ -512,6 +513,11 @@ class Engine:
         ]
         self._cell_is_gone.update(execution.id for execution in gone)
         self._cancel(gone, None, Reason.CELL_DELETED)
+
+    def _cells_placed(self, document_id: DocumentId, cell_ids: set[CellId]) -> None:
+        """A page moved cells as it had them, perhaps before their last output came (O10)."""
+        for runner in list(self._runners.values()):
+            runner.cells_placed(document_id, cell_ids)
 
     def _runner(self, kernel_id: KernelId) -> KernelRunner:
         runner = self._runners.get(kernel_id)

@@ -42,6 +42,7 @@ from notebook_exec.kernels.link import Link, LinkListener, Question
 
 log = logging.getLogger(__name__)
 
+IN_FLIGHT_S = 2.0
 MASKED = "·" * 8  # as long for every password (P3)
 
 
@@ -190,6 +191,16 @@ class KernelRunner(LinkListener):
     def positions(self) -> dict[ExecutionId, int]:
         """How many come before each that is not over."""
         return self._scheduler.positions()
+
+    def cells_placed(self, document_id: DocumentId, cell_ids: set[CellId]) -> None:
+        """Cells were moved by a page: what it did not know of their outputs yet is put in (O10)."""
+        writer = self._place.writer(document_id)
+        for execution_id, cell in list(self._cells.items()):
+            if cell.document_id != document_id or cell.cell_id not in cell_ids:
+                continue
+            execution = self._place.ledger.get(execution_id)
+            if writer is not None and execution is not None and _is_recent(execution):
+                writer.make_whole(execution, self.outputs)
 
     def shut_down(self) -> None:
         """End all executions: the kernel is about to be shut down with the server (R5)."""
@@ -507,6 +518,14 @@ class KernelRunner(LinkListener):
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("kernel %s: %s", self.kernel_id, task.exception(), exc_info=task.exception())
+
+
+def _is_recent(execution: Execution) -> bool:
+    """Whether a page may have moved its cell without knowing all of its outputs.
+
+    Later, outputs that differ were changed by a user, who meant it.
+    """
+    return execution.ended_at is None or time.time() - execution.ended_at < IN_FLIGHT_S
 
 
 def _urgency(change: s.Changed) -> float:

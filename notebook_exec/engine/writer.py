@@ -16,6 +16,7 @@ from notebook_exec.core.model import (
     Frame,
     FrameResult,
     InsertCell,
+    Output,
 )
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
@@ -45,6 +46,10 @@ class Notebook(Protocol):
         then: Callable[[bool], None] | None = None,
     ) -> FrameResult:
         """Apply a frame in one transaction and commit it with ``alongside``."""
+        ...
+
+    def outputs(self, cell_id: CellId) -> list[Output] | None:
+        """The outputs of a code cell; None if there is none of that id."""
         ...
 
 
@@ -189,6 +194,22 @@ class NotebookWriter:
         result = self._notebook.apply(frame, alongside, lambda _durable: self._publish(changed))
         if result.cleared or result.foreign:
             self._mend(result, dirty)
+
+    def make_whole(self, execution: Execution, outputs: KernelOutputs) -> None:
+        """Write the outputs of a run again where its cell has not all of them.
+
+        An empty cell stays so: a user's "Clear outputs" is meant.
+        """
+        assert execution.cell_id is not None
+        if execution.id in self._dirty:
+            self.flush()  # which finds out by itself
+            return
+        shown = self._notebook.outputs(execution.cell_id)
+        if shown and shown != outputs.outputs(execution.id):
+            patch = CellPatch(edits=outputs.rewrite(execution.id))
+            if execution.execution_count is not None:
+                patch.execution_count = execution.execution_count
+            self._notebook.apply(Frame(cells={execution.cell_id: patch}))
 
     def _take(
         self, frame: Frame, execution_id: ExecutionId, cell_id: CellId, outputs: KernelOutputs

@@ -103,7 +103,6 @@ test('U4: 15 s without network: a notice, no dialog, and the outputs catch up', 
   await network.cut();
   const notice = page.getByText('connection to the server is lost');
   await expect(notice).toBeVisible();
-  await notebook.command('docmanager:save'); // who is not sure presses Ctrl+S
   await notebook.command('filebrowser:refresh');
   await pause(5000);
   await takePicture(page, 'connection-lost');
