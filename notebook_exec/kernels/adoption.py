@@ -152,6 +152,7 @@ class KernelRecords:
                     self._managers.add_restart_callback(
                         kernel_id, partial(self._gave_up, kernel_id, manager), "dead"
                     )
+                manager.provisioner.on_launched = partial(self._note, kernel_id)
                 self._put(kernel_id, await record_of(manager))
 
     def _gave_up(self, kernel_id: KernelId, manager: Any) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class NannyProvisioner(KernelProvisionerBase):
 
     def __init__(self, **kwargs: Any) -> None:
         self._control: NannyControl | None = None
+        self.on_launched: Callable[[], Awaitable[None]] | None = None
+        """Awaited after each launch, also by jupyter_client's restarter: the nanny may be new."""
         super().__init__(**kwargs)
         self._has_process = False
         self._is_torn_down = False
@@ -244,6 +246,8 @@ class NannyProvisioner(KernelProvisionerBase):
         self._has_process = True
         if self.parent is not None:
             self._write_connection_file(self.parent, env.get("JPY_SESSION_NAME", ""))
+        if self.on_launched is not None:
+            await self.on_launched()
         return self.connection_info
 
     def resolve_path(self, path: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -126,3 +128,23 @@ def test_r5_kernels_end_with_the_server_by_default(make: Make) -> None:
     assert server.kernels() == server.sessions() == []
     assert server.wait(execution)["state"] == "cancelled"
     assert server.wait(queued)["state"] == "cancelled"
+
+
+def test_k6_a_new_nanny_is_known_to_the_next_server(make: Make) -> None:
+    """K6, R2: jupyter_client's own restarter brought it; the kernel goes on all the same."""
+    server = make()
+    path = server.notebook(
+        "a.ipynb", "import os\nprint(os.getpid())", printing(200, "time.sleep(0.02)")
+    )
+    (first,) = server.run(path, ["c0"])
+    (pid,) = server.nanny_pids()
+    os.kill(pid, signal.SIGKILL)
+    server.until(lambda: server.nanny_pids() != [pid])
+    (second,) = server.run(path, ["c0"])
+    assert text_of(second) != text_of(first)
+    (running,) = server.submit(path, ["c1"])
+    server.until_lines(running, 5)
+    server.restart()
+    ended = server.wait(running)
+    assert (ended["state"], text_of(ended)) == ("finished", lines(200))
+    assert ended["kernel_id"] == first["kernel_id"]
