@@ -169,6 +169,27 @@ async def test_o10_outputs_follow_the_cell(world: World) -> None:
     assert len(viewer.cell("c1")["outputs"]) == 1
 
 
+async def test_o10_moved_by_a_page_that_did_not_know_the_last_output(world: World) -> None:
+    """O10: the page moves its own copy of the cell; what it lacks comes without further output."""
+    world.write("a.ipynb", "0", "1", "2")
+    viewer = await world.view("a.ipynb")
+    accepted = await world.submit("a.ipynb", "c1")
+    link = await world.link(accepted)
+    sent = await link.request(0)
+    link.begin(sent)
+    link.print(sent, "1\n")
+    await viewer.until(lambda: viewer.text("c1") == "1\n")
+    link.print(sent, "2\n")
+    assert viewer.text("c1") == "1\n"
+    viewer.move("c1", 0)
+    await viewer.until(lambda: viewer.text("c1") == "1\n2\n")
+    assert list(viewer.cells())[0] == "c1"
+    link.finish(sent)
+    await world.over(accepted)
+    await viewer.until(lambda: viewer.cell("c1")["state"] == "finished")
+    assert viewer.text("c1") == "1\n2\n"
+
+
 async def test_o10_outputs_replaced_by_someone_are_written_anew(world: World) -> None:
     """O10: another client puts its own output into the running cell; the kernel's are the truth."""
     world.write("a.ipynb", "0")
