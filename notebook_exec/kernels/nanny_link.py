@@ -32,7 +32,7 @@ from notebook_exec.kernels.watch import KernelWatch, require_started
 
 log = logging.getLogger(__name__)
 
-_DRAIN_LIMIT_S = 1.0
+_DRAIN_LIMIT_S = 1.5  # without anything new; K1 gives two seconds
 _REPLAY_LIMIT_S = 60.0
 _DRAIN_POLL_S = 0.005
 
@@ -185,10 +185,14 @@ class NannyLink:
             if self._provisioner is None or not self._provisioner.is_nanny_alive:
                 break
             await asyncio.sleep(_DRAIN_POLL_S)
-        deadline = loop.time() + _DRAIN_LIMIT_S
-        while self._port is not None and self._ended < self._up and loop.time() < deadline:
+        last = min(deadline, loop.time() + _DRAIN_LIMIT_S)
+        position = None
+        while self._port is not None and self._ended < self._up and loop.time() < last:
             if self._provisioner is not None and not self._provisioner.is_nanny_alive:
-                deadline = min(deadline, loop.time() + 10 * _DRAIN_POLL_S)
+                last = min(last, loop.time() + 10 * _DRAIN_POLL_S)
+            elif self._port.position != position:  # it still comes, however slow the machine is
+                position = self._port.position
+                last = min(deadline, loop.time() + _DRAIN_LIMIT_S)
             await asyncio.sleep(_DRAIN_POLL_S)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import uuid
 from typing import Protocol
 
+from jupyter_client.kernelspec import NoSuchKernel
+
 from notebook_exec.core.model import ExecutionId
 from notebook_exec.kernels.managers import KernelManager
 
@@ -48,7 +50,10 @@ class Executor(Protocol):
 
 def ask_for_room(link: Executor, manager: KernelManager) -> None:
     """Send the request by ``link`` if the kernelspec of ``manager`` says that it is Python."""
-    spec = manager.kernel_spec
+    try:
+        spec = manager.kernel_spec
+    except NoSuchKernel:
+        return  # the kernelspec was removed since the kernel was started
     if spec is None or spec.language != "python":
         return
     link.execute(

@@ -140,6 +140,7 @@ class FakeManager:
         self.autorestart = False
         self.shutting_down = False
         self.owns_kernel = True
+        self.kernel_spec = None
         self.last_activity = datetime.now(timezone.utc)
         self.session = Session()
         self.provisioner = FakeProvisioner()
