@@ -174,6 +174,7 @@ test('U5: search and replace in a notebook that was run', async ({ open }) => {
   await notebook.select(0);
   await page.keyboard.press('Control+f');
   await page.locator('.jp-DocumentSearch-input').first().fill('needle');
+  await expect(page.locator('.jp-DocumentSearch-index-counter')).toHaveText('1/1');
   await page.getByRole('button', { name: 'Show Replace' }).click();
   await page.getByPlaceholder('Replace').fill('thread');
   await page.getByRole('button', { name: 'Replace All' }).click();
