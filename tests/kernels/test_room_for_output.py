@@ -52,7 +52,7 @@ async def test_o19_a_client_that_stands_still_misses_nothing(
             client = bench.managers.get_kernel(kernel_id).client()
             client.start_channels()
             await client.wait_for_ready()
-            await client.execute_interactive(SOURCE, output_hook=lambda message: None)
+            await client.execute(SOURCE, reply=True, timeout=60)  # its idle may be dropped too
             client.stop_channels()
         found = slow.lines()
     finally:
