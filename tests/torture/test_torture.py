@@ -17,7 +17,7 @@ from forking import ForkingServer
 from world import World
 
 SEED = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_SEED", "1"))
-KILLS = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_KILLS", "20"))
+KILLS = int(os.environ.get("NOTEBOOK_EXEC_TORTURE_KILLS", "8"))
 WORLDS = 2
 NOTEBOOKS = 2
 
