@@ -64,7 +64,7 @@ run: setup
 test: test-python test-front test-ui
 
 test-python: setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 # The wheel in an environment of its own, as people install it.
 test-wheel: setup
