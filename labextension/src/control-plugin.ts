@@ -25,7 +25,7 @@ import { hardRestartIcon } from './icons';
 import { forServerNotebooks } from './notebooks';
 import type { NoteAction } from './notes';
 import { omittedRenderer } from './omitted';
-import { Stakes, hardRestart, tellBeforeRestart } from './restart';
+import { Stakes, hardRestart, startAgain, tellBeforeRestart } from './restart';
 import { StoppedCells } from './stopped';
 import { IExecutions, IKernels } from './tokens';
 
@@ -228,7 +228,7 @@ class NotebookTroubles implements INotePage {
 
   deathActions() {
     return {
-      restart: () => void this._panel.sessionContext.restartKernel(),
+      restart: () => void startAgain(this._panel.sessionContext),
       openLog: this.context().hasLog ? () => this._openLog() : null
     };
   }

@@ -41,7 +41,6 @@ export class KernelLog extends MainAreaWidget<LogView> {
     );
     this.title.icon = fileIcon;
     this.title.closable = true;
-    this.addClass('jp-nbexec-log-tab');
     this.toolbar.addClass('jp-nbexec-log-toolbar');
     this.toolbar.node.setAttribute('aria-label', trans.__('Kernel log'));
     this._addButtons(options);

@@ -38,6 +38,11 @@ export function tellBeforeRestart(
 ): void {
   const plain = dialogs.restart.bind(dialogs);
   dialogs.restart = async (context, ...rest) => {
+    if (context.session?.kernel?.status === 'dead') {
+      await rest[0]?.onBeforeRestart();
+      await startAgain(context);
+      return true;
+    }
     const { load, allocation } = stakes(context);
     const isNews = load.running + load.queued > 0 && context.session?.kernel;
     const skips = context.kernelPreference.skipKernelRestartDialog === true;
@@ -52,6 +57,17 @@ export function tellBeforeRestart(
     await context.restartKernel();
     return true;
   };
+}
+
+/**
+ * Starts a kernel where one died for good.
+ *
+ * JupyterLab's connection to a dead kernel is of no use any more, not even to restart it: another
+ * takes its place. Nothing is asked, for there is nothing to lose.
+ */
+export async function startAgain(context: ISessionContext): Promise<void> {
+  const name = context.session?.kernel?.name;
+  await (name === undefined ? context.restartKernel() : context.changeKernel({ name }));
 }
 
 /** Asks, and starts the kernel of `context` anew with all that surrounds it. */

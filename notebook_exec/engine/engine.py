@@ -69,8 +69,9 @@ class Engine:
         state_dir: Path,
         settings: EngineSettings,
         show_widget: Callable[[KernelId, UpdateWidget], None] = lambda _kernel_id, _update: None,
+        show_death: Callable[[KernelId], None] = lambda _kernel_id: None,
     ) -> None:
-        self.show_widget = show_widget
+        self.show_widget, self.show_death = show_widget, show_death
         self._documents = documents
         self._store = store
         self._host = host

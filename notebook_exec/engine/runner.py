@@ -85,6 +85,10 @@ class Workplace(Protocol):
         """Have the kernel's clients show what an Output widget holds (O12)."""
         ...
 
+    def show_death(self, kernel_id: KernelId) -> None:
+        """Have the kernel's clients show that it is dead for good (K1)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
@@ -317,6 +321,8 @@ class KernelRunner(LinkListener):
             self._progress.take(report.position, ())
         self._forget_process()
         self._feed(s.KernelDied(report, restarting))
+        if not restarting:
+            self._place.show_death(self.kernel_id)
 
     def on_restarting(self) -> None:
         """Someone restarts the kernel."""

@@ -1,4 +1,4 @@
-"""Which pages are connected to which kernel, to show them what no kernel has said (SPEC O12)."""
+"""Which pages are connected to which kernel, to tell them what no kernel says (SPEC K1, O12)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class Page(Protocol):
 
     def show_state(self, widget: WidgetState) -> None:
         """Have the page's widget take ``widget``'s state, as if the kernel had said so."""
+        ...
+
+    def show_death(self) -> None:
+        """Have the page show that its kernel is dead, and is not restarted by itself."""
         ...
 
 
@@ -42,3 +46,8 @@ class KernelPages:
         """Have all pages of a kernel show what an Output widget captured."""
         for page in list(self._pages.get(kernel_id, ())):
             page.show_state(WidgetState(update.comm_id, update.state, (), ()))
+
+    def show_death(self, kernel_id: KernelId) -> None:
+        """Have all pages of a kernel show that it is dead, and is not restarted by itself."""
+        for page in list(self._pages.get(kernel_id, ())):
+            page.show_death()

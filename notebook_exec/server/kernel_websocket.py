@@ -2,6 +2,7 @@
 
 - A page that opens while the kernel runs a cell is told of the widgets at once (SPEC O12).
 - What Output widgets capture is shown as it comes, though the kernel learns of it later (O12).
+- A kernel that died and is not restarted by itself is shown as dead (K1).
 - A flood of output never holds back what widgets say (O12); it is not what the page shows.
 - A kernel that was never asked who it is before it began to run a cell is asked on its control
   channel, where it answers at once (U4).
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from jupyter_server.services.kernels.connection import base
@@ -68,6 +70,11 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
             control.on_recv(self._handle_kernel_info_reply)
             self.session.send(control, "kernel_info_request")
         return answered
+
+    def show_death(self) -> None:
+        """See ``kernel_pages.Page``: jupyter_server says it only where it gave up restarting."""
+        with suppress(WebSocketClosedError):
+            self._above._send_status_message("dead")
 
     # --- widgets --------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ class Program:
             state_dir=state_dir,
             settings=engine_settings(settings),
             show_widget=self._services.kernel_pages.show_widget,
+            show_death=self._services.kernel_pages.show_death,
         )
         adopted: Collection[KernelId] | None = None
         if self._lasting is not None:
