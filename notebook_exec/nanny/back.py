@@ -10,7 +10,7 @@ from collections.abc import Callable
 import zmq
 
 from notebook_exec.nanny.config import CHANNELS
-from notebook_exec.nanny.jupyter import DELIMITER, Message, Signer, split
+from notebook_exec.nanny.jupyter import DELIMITER, Message, Signer, header, split
 from notebook_exec.nanny.ports import HOST, HeldPorts
 from notebook_exec.nanny.reactor import Reactor
 
@@ -123,7 +123,7 @@ class Back:
             return
         if self._info or not self._asked:
             self._asked = True
-            request = self._signer.build("kernel_info_request", {})
+            request = self._signer.ask("kernel_info_request")
             self.send("shell", [HANDSHAKE_IDENTITY, *request])
         self._reactor.call_later(_RETRY_S, self._ask)
 
@@ -175,6 +175,7 @@ class Back:
             if message.identities == [HANDSHAKE_IDENTITY]:
                 self._answered_at = self._answered_at or time.monotonic()
                 self._info = message.content_frame
+                self._signer.kernel_session = header(message.header_frame).session
                 self._look()
             else:
                 self._on_message(channel, message)

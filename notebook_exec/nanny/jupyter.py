@@ -70,6 +70,8 @@ class Signer:
         hmac.new(b"key", b"", self._digest)
         self._session = os.urandom(16).hex()
         self.session_mark = self._session.encode()  # in the parent header of what answers us
+        self.kernel_session = ""
+        """Of the process heard last: a client that meets another takes it for a new kernel."""
         self._count = 0
 
     def is_signed(self, frames: Sequence[bytes]) -> bool:
@@ -80,14 +82,23 @@ class Signer:
     def build(
         self, msg_type: str, content: dict[str, Any] | bytes, parent: bytes = b"{}"
     ) -> list[bytes]:
-        """A message of the nanny's own, delimiter first. ``parent`` is a header as it came."""
+        """A message in the kernel's name, delimiter first. ``parent`` is a header as it came."""
+        return self._build(self.kernel_session or self._session, msg_type, content, parent)
+
+    def ask(self, msg_type: str) -> list[bytes]:
+        """A request of the nanny's own; what answers it bears ``session_mark``."""
+        return self._build(self._session, msg_type, {}, b"{}")
+
+    def _build(
+        self, session: str, msg_type: str, content: dict[str, Any] | bytes, parent: bytes
+    ) -> list[bytes]:
         self._count += 1
         now = time.time()
         date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
         fields = {
             "msg_id": f"{self._session}_{self._count}",
             "msg_type": msg_type,
-            "session": self._session,
+            "session": session,
             "username": "nanny",
             "date": date,
             "version": "5.4",

@@ -124,10 +124,10 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
             self.show_state(widget)
 
     def _limit_rate(self, channel: str, msg: dict[str, Any], msg_list: list[Any]) -> bool:
-        if channel == "iopub":
+        if channel == "iopub" or self._kernel_session is None:
             header = msg["header"] = self._above.get_part("header", msg["header"], msg_list)
             self._kernel_session = header["session"]
-            if header["msg_type"] in _NEVER_LIMITED:
+            if channel == "iopub" and header["msg_type"] in _NEVER_LIMITED:
                 return False
         return bool(self._above._limit_rate(channel, msg, msg_list))
 

@@ -375,3 +375,16 @@ async def test_d6_a_notebook_that_was_renamed_keeps_its_kernel(world: World) -> 
     assert len(world.host.started) == 1
     link.run(await link.request(1))
     assert states(await world.over(again)) == ["finished"]
+
+
+async def test_k1_pages_are_shown_a_death_for_good(world: World) -> None:
+    """K1: jupyter_server tells them only of the kernels that it gave up restarting."""
+    told: list[KernelId] = []
+    world.engine.show_death = told.append
+    world.write("a.ipynb", "0")
+    accepted = await world.submit("a.ipynb")
+    link = await world.link(accepted)
+    link.die(restarting=True)
+    assert told == []
+    link.die()
+    assert told == [first(accepted).kernel_id]

@@ -150,7 +150,7 @@ test('O12: a tqdm bar goes on in a page that is reloaded or comes in the middle'
   const notebook = await open([
     [
       'from tqdm.notebook import tqdm',
-      "bar = tqdm(total=100, desc='bar', mininterval=0)",
+      "bar = tqdm(total=100, desc='bar', mininterval=0, miniters=1)",
       'bar.update(40)',
       waitFor('tqdm-1'),
       'bar.update(20)',
