@@ -1,10 +1,10 @@
-// Calls made in one tick become one batch; the batches of one key are worked off in turn.
+// Calls made in one go become one batch; the batches of one key are worked off in turn.
 
 /** Handles a batch; answers with one result for each item, in their order. */
 export type Handler<T, R> = (items: readonly T[]) => Promise<Promise<R>[]>;
 
 /**
- * Gathers items by key.
+ * Gathers items by key, until the end of the tick or until `flush`.
  *
  * The handler's outer promise is for "sent": the next batch of the same key is handled when it
  * settles, so that batches arrive in the order in which they were made. The inner promises are
@@ -15,28 +15,45 @@ export class Batches<K extends object, T, R> {
     this._handler = handler;
   }
 
-  /** Puts `item` into the batch of this tick; resolves or rejects as the item's result does. */
+  /** Puts `item` into the open batch; resolves or rejects as the item's result does. */
   add(key: K, item: T): Promise<R> {
+    const line = this._line(key);
     return new Promise<R>((resolve, reject) => {
-      const open = this._open.get(key);
-      if (open) {
-        open.push({ item, resolve, reject });
+      if (line.open) {
+        line.open.push({ item, resolve, reject });
         return;
       }
       const batch = [{ item, resolve, reject }];
-      this._open.set(key, batch);
-      const before = this._last.get(key) ?? Promise.resolve();
-      const closed = Promise.resolve().then(() => {
-        this._open.delete(key);
+      line.open = batch;
+      void Promise.resolve().then(() => {
+        if (line.open === batch) {
+          this.flush(key);
+        }
       });
-      this._last.set(
-        key,
-        Promise.all([before, closed]).then(() => this._handle(batch))
-      );
     });
   }
 
-  private async _handle(batch: IPending<T, R>[]): Promise<void> {
+  /** What is gathered is a batch now: it is handled at once, if none before is still sent. */
+  flush(key: K): void {
+    const line = this._line(key);
+    if (line.open) {
+      line.waiting.push(line.open);
+      line.open = null;
+      if (!line.isSending) {
+        void this._send(line);
+      }
+    }
+  }
+
+  private async _send(line: ILine<T, R>): Promise<void> {
+    line.isSending = true;
+    for (let batch = line.waiting.shift(); batch; batch = line.waiting.shift()) {
+      await this._handle(batch);
+    }
+    line.isSending = false;
+  }
+
+  private async _handle(batch: readonly IPending<T, R>[]): Promise<void> {
     try {
       const results = await this._handler(batch.map(({ item }) => item));
       batch.forEach(({ resolve }, index) => resolve(results[index]));
@@ -45,9 +62,24 @@ export class Batches<K extends object, T, R> {
     }
   }
 
+  private _line(key: K): ILine<T, R> {
+    let line = this._lines.get(key);
+    if (!line) {
+      line = { open: null, waiting: [], isSending: false };
+      this._lines.set(key, line);
+    }
+    return line;
+  }
+
   private readonly _handler: Handler<T, R>;
-  private readonly _open = new Map<K, IPending<T, R>[]>();
-  private readonly _last = new WeakMap<K, Promise<void>>();
+  private readonly _lines = new WeakMap<K, ILine<T, R>>();
+}
+
+/** The batches of one key: one that still grows, and those that are complete. */
+interface ILine<T, R> {
+  open: IPending<T, R>[] | null;
+  readonly waiting: IPending<T, R>[][];
+  isSending: boolean;
 }
 
 interface IPending<T, R> {

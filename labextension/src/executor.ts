@@ -1,7 +1,13 @@
 // Runs cells on the server: those of one tick in one request, outputs come by the document.
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { CodeCell, ICodeCellModel } from '@jupyterlab/cells';
-import { INotebookCellExecutor, INotebookModel, KernelError, runCell } from '@jupyterlab/notebook';
+import {
+  INotebookCellExecutor,
+  INotebookModel,
+  KernelError,
+  Notebook,
+  runCell
+} from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 
@@ -32,11 +38,26 @@ export class ServerCellExecutor implements INotebookCellExecutor {
       cell.model.type === 'code' &&
       sessionContext !== undefined &&
       this._executions.isServerSide(notebook);
-    return isOurs ? this._batches.add(notebook, options) : runCell(options);
+    if (!isOurs) {
+      return runCell(options);
+    }
+    this._watch(cell.parent);
+    return this._batches.add(notebook, options);
+  }
+
+  /**
+   * JupyterLab hands over all that it runs, then makes another cell the active one, and draws
+   * that for some 10 ms: what is to run is on its way before.
+   */
+  private _watch(view: unknown): void {
+    if (view instanceof Notebook && !this._watched.has(view)) {
+      this._watched.add(view);
+      view.activeCellChanged.connect(({ model }) => model && this._batches.flush(model));
+    }
   }
 
   private async _run(batch: readonly Options[]): Promise<Promise<boolean>[]> {
-    const refused = await this._withoutKernel(batch[0]);
+    const refused = mayRun(batch[0]) ? null : await this._withoutKernel(batch[0]);
     if (refused) {
       if (refused.clear) {
         batch.forEach(clearExecution);
@@ -159,7 +180,13 @@ export class ServerCellExecutor implements INotebookCellExecutor {
   private readonly _executions: IExecutions;
   private readonly _translator: ITranslator;
   private readonly _batches: Batches<INotebookModel, Options, boolean>;
+  private readonly _watched = new WeakSet<Notebook>();
   private readonly _outcomes = new WeakMap<INotebookModel, Outcomes>();
+}
+
+/** Whether nothing has to be asked or started first. */
+function mayRun({ sessionContext }: Options): boolean {
+  return !sessionContext?.isTerminating && !sessionContext?.hasNoKernel;
 }
 
 /** Says how the cell ended, to whom JupyterLab's own executor would say it. */

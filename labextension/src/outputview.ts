@@ -15,13 +15,11 @@ import type * as Y from 'yjs';
 
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 import { hasNotice, withLink } from './omitted';
+import { DrawingPace } from './pace';
 import { modelId, widgetDisplays } from './widgetdisplays';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
 const SILENT = { silent: true };
-
-/** A drawing that takes no longer needs no rest. */
-const FAST_MS = 8;
 
 /** The parts of JupyterLab's model that this takes the place of; not public there. */
 interface IModelInside {
@@ -153,16 +151,21 @@ export class OutputView implements IDisposable {
     }
   }
 
-  /**
-   * What JupyterLab draws for a flood of output takes longer the more there is: for as long as
-   * one drawing took, changes gather, so that half of the page's time is left to its user.
-   */
+  /** What JupyterLab draws for a flood of output takes longer the more there is. */
   private _rest(): void {
-    this._isResting = true;
+    if (this._isMeasuring) {
+      return;
+    }
+    this._isMeasuring = true;
     const start = performance.now();
     setTimeout(() => {
-      const tookMs = performance.now() - start;
-      setTimeout(() => this._wake(), tookMs < FAST_MS ? 0 : tookMs);
+      this._isMeasuring = false;
+      const now = performance.now();
+      const waitMs = this._pace.drew(now - start, now);
+      if (waitMs > 0) {
+        this._isResting = true;
+        setTimeout(() => this._wake(), waitMs);
+      }
     });
   }
 
@@ -291,8 +294,10 @@ export class OutputView implements IDisposable {
 
   private _isDisposed = false;
   private _isApplying = false;
+  private _isMeasuring = false;
   private _isResting = false;
   private _isBehind = false;
+  private readonly _pace = new DrawingPace();
   private readonly _model: CodeCellModel;
   private readonly _inside: IModelInside;
   private readonly _shared: Y.Array<Y.Map<unknown>>;

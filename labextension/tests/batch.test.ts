@@ -16,6 +16,24 @@ test('U2: the items of one tick are one batch, in their order', async () => {
   assert.deepEqual(results, ['a!', 'b!', 'c!']);
 });
 
+test('U1: what is gathered is handled at once when nothing more comes', async () => {
+  const seen: string[][] = [];
+  const batches = new Batches<object, string, void>(items => {
+    seen.push([...items]);
+    return Promise.resolve(items.map(() => Promise.resolve()));
+  });
+  void batches.add(NOTEBOOK, 'a');
+  void batches.add(NOTEBOOK, 'b');
+  batches.flush(NOTEBOOK);
+  assert.deepEqual(seen, [['a', 'b']]);
+  void batches.add(NOTEBOOK, 'c');
+  batches.flush(NOTEBOOK);
+  batches.flush(NOTEBOOK);
+  assert.deepEqual(seen, [['a', 'b']], 'the one before is not sent yet');
+  await turn();
+  assert.deepEqual(seen, [['a', 'b'], ['c']]);
+});
+
 test('Q2: other notebooks have batches of their own', async () => {
   const seen: string[][] = [];
   const batches = new Batches<object, string, void>(items => {
