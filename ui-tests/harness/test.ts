@@ -1,5 +1,5 @@
 // The fixtures: a server for all tests of a file, or one for a single test; logs of failures.
-import { Browser, TestInfo, test as base } from '@playwright/test';
+import { Browser, BrowserContext, Page, TestInfo, test as base } from '@playwright/test';
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -22,11 +22,14 @@ interface Fixtures {
 }
 
 interface WorkerFixtures {
+  people: People;
   app: App;
   /** Options of the servers, beside what the tests' own server needs. */
   config: Config;
   server: JupyterServer;
 }
+
+const VIEWPORT = { width: 1280, height: 900 };
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   app: ['lab', { option: true, scope: 'worker' }],
@@ -61,20 +64,64 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await keepLog(server, info);
     await shutDown(server);
   },
-  openElsewhere: async ({ browser }, use) => {
-    const opened: { close(): Promise<void> }[] = [];
+  people: [
+    async ({ browser }, use) => {
+      const people = new People(browser);
+      await use(people);
+      await people.leave();
+    },
+    { scope: 'worker' }
+  ],
+  page: async ({ people }, use, info) => {
+    const page = await people.newPage(0);
+    await use(page);
+    await people.closePages(info.status === info.expectedStatus);
+  },
+  openElsewhere: async ({ people, page }, use) => {
+    let others = page.isClosed() ? 0 : 1;
     await use(async notebook => {
-      const context = await newContext(browser);
-      opened.push(context);
-      const page = await context.newPage();
-      return new NotebookPage(page, notebook.server, notebook.name).open();
+      const other = await people.newPage(others++);
+      return new NotebookPage(other, notebook.server, notebook.name).open();
     });
-    await Promise.all(opened.map(context => context.close()));
   }
 });
 
-function newContext(browser: Browser) {
-  return browser.newContext({ viewport: { width: 1280, height: 900 } });
+/**
+ * The browsers of some people, kept from test to test: what JupyterLab is made of is loaded and
+ * compiled once. What a test leaves in them is cleared; after a failure they are made anew.
+ */
+class People {
+  constructor(browser: Browser) {
+    this._browser = browser;
+  }
+
+  async newPage(person: number): Promise<Page> {
+    this._contexts[person] ??= await this._browser.newContext({ viewport: VIEWPORT });
+    return this._contexts[person].newPage();
+  }
+
+  async closePages(isWell: boolean): Promise<void> {
+    for (const page of this._contexts.flatMap(context => context.pages())) {
+      if (isWell && !page.isClosed() && page.url().startsWith('http')) {
+        await page.evaluate(() => {
+          localStorage.clear();
+          sessionStorage.clear();
+        });
+      }
+      await page.close();
+    }
+    await (isWell
+      ? Promise.all(this._contexts.map(context => context.clearPermissions()))
+      : this.leave());
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(this._contexts.map(context => context.close()));
+    this._contexts = [];
+  }
+
+  private _contexts: BrowserContext[] = [];
+  private readonly _browser: Browser;
 }
 
 /** No test finds the kernels of the one before. */

@@ -1,5 +1,5 @@
 // U4: a long run tells that it has ended to a user who looks elsewhere.
-import type { BrowserContext, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 
 import { openGate, waitFor } from '../harness/gate';
 import type { NotebookPage } from '../harness/notebook';
@@ -12,8 +12,9 @@ interface Shown {
 }
 
 /** Keeps what the browser is told to show; headless browsers show nothing. */
-async function keepNotifications(context: BrowserContext): Promise<void> {
-  await context.addInitScript(() => {
+async function keepNotifications(page: Page): Promise<void> {
+  await page.context().grantPermissions(['notifications']);
+  await page.addInitScript(() => {
     const shown: Shown[] = [];
     const Real = window.Notification;
     class Kept extends EventTarget {
@@ -65,12 +66,11 @@ async function optIn(notebook: NotebookPage): Promise<void> {
 }
 
 test('U4: a hidden page tells by the browser how a long run ended, after a reload too', async ({
-  context,
   open,
+  page,
   server
 }) => {
-  await context.grantPermissions(['notifications']);
-  await keepNotifications(context);
+  await keepNotifications(page);
   const notebook = await open([`import time; time.sleep(1.2)\n${waitFor('n1')}`, '1 / 0']);
   await optIn(notebook);
   await notebook.runAll();
@@ -86,12 +86,11 @@ test('U4: a hidden page tells by the browser how a long run ended, after a reloa
 });
 
 test('U4: who looks at the notebook is not told, nor of a short run', async ({
-  context,
   open,
+  page,
   server
 }) => {
-  await context.grantPermissions(['notifications']);
-  await keepNotifications(context);
+  await keepNotifications(page);
   const notebook = await open([
     `import time; time.sleep(1.2)\n${waitFor('n2')}`,
     'x = 1',
