@@ -84,6 +84,7 @@ class Room:
         """Around an update with something by another server, which the store may not have (R7)."""
         self._journal = journal
         self._clients: set[RoomClient] = set()
+        self._with_gap: set[RoomClient] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._is_transacting = False
         self._captured = b""
@@ -128,6 +129,7 @@ class Room:
     def leave(self, client: RoomClient) -> None:
         """Called by a client that is gone: nobody sees its cursor any more."""
         self._clients.discard(client)
+        self._with_gap.discard(client)
         for task in client.tasks:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -217,8 +219,14 @@ class Room:
             self._is_transacting = self.from_client = False
             changed, self._captured = self._captured, b""
             if changed == protocol.EMPTY_UPDATE:
-                # What leaves a gap after its author's last is told with what fills the gap.
+                # What leaves a gap after its author's last is told with what fills the gap; and
+                # until then observers are not told of all that its author did.
                 changed = b""
+                self._with_gap.add(client)
+                self._tell_unseen()
+            elif changed and client in self._with_gap:
+                self._with_gap.discard(client)
+                self._tell_unseen()
             if changed:
                 self._commit(changed, (), None, client)
         return bool(changed)
@@ -236,8 +244,11 @@ class Room:
             # then instead of telling observers, whose own news end there too.
             log.debug("%s: a change that nobody saw", self.document_id, exc_info=True)
             self._captured = update
-            for callback in self.on_unseen:
-                callback()
+            self._tell_unseen()
+
+    def _tell_unseen(self) -> None:
+        for callback in self.on_unseen:
+            callback()
 
     def _is_forged(self, update: bytes) -> bool:
         """Whether it has something by the server that the server has not written.
