@@ -84,7 +84,7 @@ class Room:
         """Around an update with something by another server, which the store may not have (R7)."""
         self._journal = journal
         self._clients: set[RoomClient] = set()
-        self._with_gap: set[RoomClient] = set()
+        self._had_gap = False
         self._ending: set[asyncio.Task[None]] = set()
         self._is_transacting = False
         self._captured = b""
@@ -129,7 +129,6 @@ class Room:
     def leave(self, client: RoomClient) -> None:
         """Called by a client that is gone: nobody sees its cursor any more."""
         self._clients.discard(client)
-        self._with_gap.discard(client)
         for task in client.tasks:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -220,12 +219,12 @@ class Room:
             changed, self._captured = self._captured, b""
             if changed == protocol.EMPTY_UPDATE:
                 # What leaves a gap after its author's last is told with what fills the gap; and
-                # until then observers are not told of all that its author did.
+                # until then observers are not told of all that its author did. Who fills it, on
+                # which connection, cannot be known.
                 changed = b""
-                self._with_gap.add(client)
+                self._had_gap = True
                 self._tell_unseen()
-            elif changed and client in self._with_gap:
-                self._with_gap.discard(client)
+            elif changed and self._had_gap:
                 self._tell_unseen()
             if changed:
                 self._commit(changed, (), None, client)

@@ -135,7 +135,7 @@ async def go_wild(room: Room, journal: HeldJournal, server: Server, choose: rand
         assert page.notebook.get(deduplicate=False) == document.get(deduplicate=False)
 
 
-FOUND = (282, 283, 371, 429, 991, 1913)  # pycrdt panics, two cells have one id, messages are lost
+FOUND = (54, 250, 282, 283, 371, 429, 991, 1913)  # panics, twice the same id, lost messages
 
 
 @pytest.mark.parametrize("seed", (*range(40), *FOUND))
