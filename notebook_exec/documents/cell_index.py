@@ -29,6 +29,10 @@ class CellIndex:
     def __len__(self) -> int:
         return len(self._ids)
 
+    def ids(self) -> set[CellId]:
+        """The ids of all cells that have one."""
+        return {cell_id for cell_id in self._ids if cell_id}
+
     def position(self, cell_id: CellId) -> int | None:
         """Where the cell is; the first where, by mishap, several have its id."""
         if self._positions is None:

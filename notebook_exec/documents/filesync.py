@@ -94,6 +94,7 @@ class FileSync:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._reader = reader_of(room.ydocument, self._changed)
+        room.on_unseen.append(self._reader.forget)
 
     @property
     def is_dirty(self) -> bool:

@@ -1,7 +1,9 @@
 """Refuses updates that would take down those who decode them (SPEC D8).
 
 The decoder of Y updates recurses into nested values; a message of 50 kB that is nothing but nested
-arrays ends the process. Only updates that could nest that deep are walked: most are not looked at.
+arrays ends the process. Only updates that could nest that deep are walked for it. What a writer's
+update holds is walked in any case, for its authors: one that inserts nothing, which no Y library
+writes, makes the decoder panic.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def _skip_struct(reader: Reader) -> None:
     info = reader.byte()
     content = info & _CONTENT
     if content in (0, 10):  # GC, Skip
-        reader.varuint()
+        _some(reader.varuint())
         return
     if info & _HAS_ORIGIN:
         _skip_id(reader)
@@ -58,6 +60,13 @@ def _skip_struct(reader: Reader) -> None:
     _skip_content(reader, content)
 
 
+def _some(length: int) -> int:
+    """The length of a struct, which is never nothing."""
+    if length == 0:
+        raise BadMessage("it inserts nothing")
+    return length
+
+
 def _skip_id(reader: Reader) -> None:
     reader.varuint()
     reader.varuint()
@@ -65,29 +74,35 @@ def _skip_id(reader: Reader) -> None:
 
 def _skip_content(reader: Reader, content: int) -> None:
     if content == 1:  # Deleted
-        reader.varuint()
+        _some(reader.varuint())
     elif content == 2:  # JSON
-        for _ in range(reader.varuint()):
+        for _ in range(_some(reader.varuint())):
             reader.buffer()
-    elif content in (3, 4, 5):  # Binary, String, Embed
+    elif content == 4:  # String
+        _some(len(reader.buffer()))
+    elif content in (3, 5):  # Binary, Embed
         reader.buffer()
     elif content == 6:  # Format
         reader.buffer()
         reader.buffer()
     elif content == 7:  # Type
-        kind = reader.varuint()
-        if kind in (3, 5):  # XmlElement, XmlHook: with a name
-            reader.buffer()
-        elif kind not in (0, 1, 2, 4, 6):
-            raise BadMessage("it holds a type that notebooks do not have")
+        _skip_type(reader)
     elif content == 8:  # Any
-        for _ in range(reader.varuint()):
+        for _ in range(_some(reader.varuint())):
             _skip_any(reader)
     elif content == 9:  # Doc
         reader.buffer()
         _skip_any(reader)
     else:
         raise BadMessage("it holds a content that notebooks do not have")
+
+
+def _skip_type(reader: Reader) -> None:
+    kind = reader.varuint()
+    if kind in (3, 5):  # XmlElement, XmlHook: with a name
+        reader.buffer()
+    elif kind not in (0, 1, 2, 4, 6):
+        raise BadMessage("it holds a type that notebooks do not have")
 
 
 def _skip_any(reader: Reader) -> None:

@@ -69,6 +69,7 @@ class LiveNotebook:
         self._placed: set[CellId] = set()
         self._settling: asyncio.Handle | None = None
         room.around_leftovers = self._keeping_outputs
+        room.on_unseen.append(self._look_at_all)
         self._subscriptions: list[tuple[Map[Any] | Array[Any], Subscription]] = [
             (self._ycells, self._ycells.observe_deep(self._on_cells)),
             (self._execution, self._execution.observe(self._on_entries)),
@@ -250,6 +251,20 @@ class LiveNotebook:
                 self._touched.add(self._index.id_at(path[0]))
         self._settle_soon()
 
+    def _look_at_all(self) -> None:
+        """Something changed, and nobody can say what."""
+        before = self._index.ids()
+        self._index = CellIndex(self._ycells)
+        ids = self._index.ids()
+        self._edits += 1
+        self._gone |= before - ids
+        self._placed |= ids - before
+        self._touched |= ids
+        for cell_id in ids:
+            self._projection.suspect_cell(cell_id)
+        self._projection.suspect_all_entries()
+        self._settle_soon()
+
     def _on_structure(self, delta: list[dict[str, Any]]) -> None:
         gone, come = self._index.follow(delta)
         self._edits += 1
@@ -258,12 +273,25 @@ class LiveNotebook:
         self._placed |= come
         for cell_id in come:
             self._projection.suspect_cell(cell_id)
+        for cell_id in gone:
+            self._on_another_first(cell_id)
+
+    def _on_another_first(self, cell_id: CellId) -> None:
+        """Of several cells with one id the first is written; if it went, the next is not as it was.
+
+        Two pages that move a cell at the same time make two of it.
+        """
+        if self._index.position(cell_id) is not None:
+            self._touched.add(cell_id)
+            self._projection.suspect_cell(cell_id)
 
     def _on_cell(self, position: int, event: MapEvent) -> None:
         keys = event.keys  # type: ignore[attr-defined]
         if "id" in keys:
-            self._gone.add(self._index.id_at(position))
+            old_id = self._index.id_at(position)
+            self._gone.add(old_id)
             self._index.rename(position, id_of(event.target))  # type: ignore[attr-defined]
+            self._on_another_first(old_id)
         cell_id = self._index.id_at(position)
         if not _SOURCE_KEYS.isdisjoint(keys):
             self._edits += 1

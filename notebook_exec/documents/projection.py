@@ -61,6 +61,10 @@ class Projection:
         """A client changed the root map."""
         self._suspect_entries.update(event.keys)  # type: ignore[attr-defined]
 
+    def suspect_all_entries(self) -> None:
+        """A client may have changed anything in the root map."""
+        self._suspect_entries.update(self._execution.keys(), self._entries)
+
     def suspect_cell(self, cell_id: CellId) -> None:
         """A client may have changed the cell's state."""
         self._suspect_cells.add(cell_id)

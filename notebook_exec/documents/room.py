@@ -18,6 +18,7 @@ from notebook_exec.core.model import DocumentId, User
 
 from . import protocol
 from .guard import authors_of
+from .integrate import integrate, is_panic
 from .leftovers import are_of_server
 from .protocol import BadMessage, Reader
 from .room_client import GOING_AWAY, Outgoing, RoomClient, Transport
@@ -75,12 +76,15 @@ class Room:
         """Called when the last client has left."""
         self.on_raw: Callable[[str], Awaitable[object] | None] | None = None
         """Called with "save" when a page asks for it; the page hears how what it returns ended."""
+        self.on_unseen: list[Callable[[], None]] = []
+        """Called after a change that observers of the document may not have been told."""
         self.from_client = False
         """For observers: whether the transaction that they see is a client's."""
         self.around_leftovers: Callable[[], AbstractContextManager[None]] | None = None
         """Around an update with something by another server, which the store may not have (R7)."""
         self._journal = journal
         self._clients: set[RoomClient] = set()
+        self._had_gap = False
         self._ending: set[asyncio.Task[None]] = set()
         self._is_transacting = False
         self._captured = b""
@@ -209,14 +213,41 @@ class Room:
         self._is_transacting = self.from_client = True
         self._captured = b""
         try:
-            with self.doc.transaction(origin=CLIENT_ORIGIN):
-                self.doc.apply_update(update)
+            self._transact_for_client(update)
         finally:
             self._is_transacting = self.from_client = False
             changed, self._captured = self._captured, b""
+            if changed == protocol.EMPTY_UPDATE:
+                # What leaves a gap after its author's last is told with what fills the gap; and
+                # until then observers are not told of all that its author did. Who fills it, on
+                # which connection, cannot be known.
+                changed = b""
+                self._had_gap = True
+                self._tell_unseen()
+            elif changed and self._had_gap:
+                self._tell_unseen()
             if changed:
                 self._commit(changed, (), None, client)
         return bool(changed)
+
+    def _transact_for_client(self, update: bytes) -> None:
+        is_applied = False
+        try:
+            with self.doc.transaction(origin=CLIENT_ORIGIN):
+                integrate(self.doc, update)
+                is_applied = True
+        except BaseException as error:
+            if not (is_applied and is_panic(error)):
+                raise
+            # Of some keys that several set at once, pycrdt cannot say how they changed. It panics
+            # then instead of telling observers, whose own news end there too.
+            log.debug("%s: a change that nobody saw", self.document_id, exc_info=True)
+            self._captured = update
+            self._tell_unseen()
+
+    def _tell_unseen(self) -> None:
+        for callback in self.on_unseen:
+            callback()
 
     def _is_forged(self, update: bytes) -> bool:
         """Whether it has something by the server that the server has not written.

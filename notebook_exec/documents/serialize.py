@@ -53,6 +53,9 @@ class Reader(Protocol):
     def read_now(self) -> Snapshot:
         """The same in one go, which may hold up the loop."""
 
+    def forget(self) -> None:
+        """Anything may have changed without a word."""
+
     def close(self) -> None:
         """Stops following the document."""
 
@@ -128,6 +131,11 @@ class NotebookReader:
             if entry.stale:
                 self._convert(index, entry)
         return self._snapshot()
+
+    def forget(self) -> None:
+        """See ``Reader``."""
+        self._cells = [_Entry() for _ in range(len(self._ycells))]
+        self._on_content()
 
     def _snapshot(self) -> NotebookSnapshot:
         versions = [entry.version for entry in self._cells if entry.version is not None]
@@ -315,6 +323,9 @@ class PlainReader:
     def read_now(self) -> PlainSnapshot:
         value = self._ydocument.get()
         return PlainSnapshot(bytes(value) if isinstance(value, bytearray) else value)
+
+    def forget(self) -> None:
+        self._on_content()
 
     def _changed(self, _events: Sequence[Any]) -> None:
         self._on_content()

@@ -335,9 +335,9 @@ class NannyProvisioner(KernelProvisionerBase):
             "orphan_timeout_s": self.orphan_timeout_s,
             "max_journal_bytes": self.max_journal_bytes,
             "max_log_bytes": self.max_log_bytes,
-            # Above all that an earlier nanny of this kernel counted: positions are never used
-            # twice. It grows by a million a second.
-            "first_position": int(time.time()) << 20,
+            # Above all that an earlier nanny of this kernel counted, be it a moment ago: positions
+            # are never used twice. It grows by a million a second, all through the second.
+            "first_position": (time.time_ns() << 20) // 10**9,
         }
 
     def _link_configuration(self) -> dict[str, str]:

@@ -54,8 +54,12 @@ def open_reader(database: Path) -> sqlite3.Connection:
 
 
 def open_checkpointer(database: Path) -> sqlite3.Connection:
-    """The connection that checkpoints. NORMAL syncs as much as a checkpoint needs."""
+    """The connection that checkpoints. NORMAL syncs as much as a checkpoint needs.
+
+    It waits for readers only briefly: commits may be waiting for it.
+    """
     connection = _connect(database)
+    connection.execute("PRAGMA busy_timeout = 1000")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

@@ -174,6 +174,8 @@ class Store:
         """Write at once what is small, if the writer's thread has nothing to do."""
         if self._in_thread or not self._pace.allows(batch.ops):
             return False
+        if self._syncer is not None and self._syncer.holds_writers:
+            return False
         with self._pace.measured():
             outcome = self._writer.write_here(batch)
         if outcome is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _CHECKPOINT_BYTES = 4 * 2**20
+_OUTRUN_BYTES = 12 * 2**20
 _sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -30,7 +31,9 @@ class Syncer:
     A commit with ``synchronous=NORMAL`` is in the page cache: it survives the process, not the
     machine. The sync makes it survive that too (R6). Reading the log's file is safe: SQLite keeps
     its locks on other files, so that closing this one drops none of them.
-    Checkpoints are made here so that their fsyncs hold no commit up.
+    Checkpoints are made here so that their fsyncs hold no commit up. The log begins anew only after
+    one that has all of it, which never comes while commits come faster than they are copied: then
+    commits have to wait for one.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Syncer:
         self._connection = connection
         self._interval_s = interval_s
         self._sync = sync
+        self.holds_writers = False
+        """Whether a commit would wait for a checkpoint now."""
         self._written = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-sync", daemon=True)
@@ -82,5 +87,12 @@ class Syncer:
 
     def _bring_to_disk(self) -> None:
         self._sync(self._log_file)
-        if self._log_file.stat().st_size >= _CHECKPOINT_BYTES:
+        size = self._log_file.stat().st_size
+        if size >= _OUTRUN_BYTES:
+            self.holds_writers = True
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self.holds_writers = False
+        elif size >= _CHECKPOINT_BYTES:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -9,11 +9,12 @@ from jupyter_ydoc import YNotebook
 from pycrdt import Array, Map
 from room_harness import HeldJournal, Page, cell, room_of, settle
 
-from notebook_exec.core.model import CellId, Frame
+from notebook_exec.core.model import CellId, ClearOutputs, Frame, InsertOutputs, SpliceText
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.room import Room
 
 A, B = CellId("a"), CellId("b")
+STREAM = {"output_type": "stream", "name": "stdout"}
 ENTRY = {"id": "1", "state": "running", "queued_at": 5, "prompt": {"prompt": "?", "password": True}}
 
 
@@ -86,6 +87,30 @@ async def test_a_stubborn_forger_changes_nothing() -> None:
     await settle(forger, witness)
     assert entries(witness) == entries(forger) == {"a": ENTRY}
     assert states(witness) == states(forger) == ["running", "idle"]
+    await room.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed"])
+async def test_the_second_of_two_cells_with_one_id_becomes_the_first(how: str) -> None:
+    """S2, O10: as after two pages moved a cell at once; it shows the state, and no foreign output
+    is taken for the server's."""
+    room, live, forger, witness = await running_a()
+    moved = cell("a", outputs=[{**STREAM, "text": "same"}])
+    forger.notebook.ycells.append(forger.notebook.create_ycell(moved))
+    await settle(forger, witness)
+    frame = Frame()  # written whole, so that from now on it is known to be the server's
+    frame.cell(A).edits = [ClearOutputs(), InsertOutputs(0, ({**STREAM, "text": "ours"},))]
+    assert not live.apply(frame).foreign
+    if how == "deleted":
+        del forger.notebook.ycells[0]
+    else:
+        forger.notebook.ycells[0]["id"] = "other"
+    await settle(forger, witness)
+    assert states(witness)[-1] == "running"
+    frame = Frame()
+    patch = frame.cell(A)
+    patch.edits, patch.expected_count = [SpliceText(0, 4, 4, 0, "!")], 1
+    assert live.apply(frame).foreign == {A}
     await room.close()
 
 

@@ -248,6 +248,97 @@ def test_the_guard_walks_every_content_of_a_document() -> None:
             guard.check_depth(update[:end] + b"\x75" * 300)
 
 
+NOTHING = {
+    "a string": b"\x04\x01\x05cells\x00",
+    "values": b"\x08\x01\x05cells\x00",
+    "JSON": b"\x02\x01\x05cells\x00",
+    "deleted": b"\x01\x01\x05cells\x00",
+    "collected": b"\x00\x00",
+    "a gap": b"\x0a\x00",
+}
+
+
+def structs(author: int, clock: int, *each: bytes) -> bytes:
+    """An update of one author that deletes nothing."""
+    head = b"".join(map(protocol.write_varuint, (1, len(each), author, clock)))
+    return head + b"".join(each) + b"\x00"
+
+
+@pytest.mark.parametrize("name", NOTHING)
+async def test_what_inserts_nothing_is_refused(name: str) -> None:
+    """D8: no Y library writes it, and pycrdt panics at it; its sender alone is cut off."""
+    journal = HeldJournal()
+    room = room_of(cell("a"), journal=journal)
+    bad, good = await two_pages(room)
+    bad.send(protocol.update(structs(bad.doc.client_id, 0, NOTHING[name])))
+    assert bad.closed == (1007, "a message cannot be decoded: it inserts nothing")
+    assert journal.stored == []
+    await still_works(room, good)
+    await room.close()
+
+
+async def test_a_garbled_message_that_made_the_decoder_panic() -> None:
+    """D8: as it was found: one flipped bit makes an origin a parent, and its values none."""
+    room = room_of(cell("a"))
+    bad, good = await two_pages(room)
+    garbled = (
+        "00023501018db8e5d9cff8ea03b701288db8e5d9cff8ea03a8d10175027c3f80000076"
+        "0101617c41400000018db8e5d9cf02c10301a80101"
+    )
+    bad.send(bytes.fromhex(garbled))
+    assert bad.closed is not None and bad.closed[0] == 1007
+    await still_works(room, good)
+    await room.close()
+
+
+async def test_what_can_be_applied_in_part_is_told_in_part() -> None:
+    """D8, D7: what the document took before the part that cannot be is stored and shown to all."""
+    journal = HeldJournal()
+    room = room_of(cell("a"), journal=journal)
+    start = room.doc.get_update()
+    live = LiveNotebook(room)
+    bad, good = await two_pages(room)
+    other: Doc[Any] = Doc()
+    other.apply_update(bad.doc.get_update())
+    other.get("cells", type=Array).append(Map({"id": "b", "cell_type": "code"}))
+    update = other.get_update(bad.doc.get_state())
+    count = update[1]
+    key = b"\x28\x00" + protocol.write_varuint(other.client_id) + b"\x01\x01k\x01\x7e"
+    bad.send(protocol.update(b"\x01" + bytes((count + 1,)) + update[2:-1] + key + b"\x00"))
+    assert bad.closed is not None and bad.closed[0] == 1007
+    assert "must be deleted or shared ref type" in bad.closed[1]
+    await settle(good)
+    stored: Doc[Any] = Doc()
+    for each in (start, *journal.stored):
+        stored.apply_update(each)
+    for doc in (room.doc, good.doc, stored):
+        assert [ycell["id"] for ycell in doc.get("cells", type=Array)] == ["a", "b"]
+    assert live.code_cells() == ["a", "b"]
+    await still_works(room, good)
+    await room.close()
+
+
+async def test_what_leaves_a_gap_is_asked_for() -> None:
+    """D8, D7: a page that lost a message is asked at once, and all see all of it then."""
+    journal = HeldJournal()
+    room = room_of(cell("a"), journal=journal)
+    page, good = await two_pages(room)
+    meta = page.doc.get("state", type=Map)
+    meta["one"] = 1
+    client, page.client = page.client, None
+    meta["two"] = 2  # lost
+    page.client = client
+    stored = len(journal.stored)
+    page.kinds.clear()
+    meta["three"] = 3
+    assert len(journal.stored) == stored
+    await settle(page, good)
+    assert page.kinds == [(0, 0)] and page.closed is None
+    for doc in (room.doc, good.doc):
+        assert {"one", "two", "three"} <= set(doc.get("state", type=Map))
+    await room.close()
+
+
 @pytest.mark.parametrize("seed", range(10))
 async def test_garbled_messages_never_raise(seed: int) -> None:
     """D8, S2: whatever arrives, the room and the notebook in it go on; bad senders are cut off."""

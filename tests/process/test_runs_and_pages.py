@@ -245,9 +245,11 @@ async def test_o14_o15_wild_and_endless_output(real: RealServer, kernel: dict[st
 
 async def test_q3_q4_q6_q7_q11(real: RealServer, kernel: dict[str, str]) -> None:
     """Q3, Q4, Q6, Q7, Q11: hashes, twice, errors, cancelled cells, dates in their order."""
-    path = real.notebook(
-        "queue.ipynb", "print('ran')", "1/0", "import time; time.sleep(60)", "'other'"
-    )
+    go = Signal(real, "queue")
+    # It waits until all are submitted: a kernel is quicker than the server of a busy machine.
+    await_all = f"import os, time\nwhile not os.path.exists({str(go.path)!r}): time.sleep(0.01)"
+    first = f"{await_all}\nprint('ran')"
+    path = real.notebook("queue.ipynb", first, "1/0", "import time; time.sleep(60)", "'other'")
     wrong = {"cell_id": "c1", "expected_sha256": hashlib.sha256(b"1/1").hexdigest()}
     refused = await ask(real, "POST", URL, {"path": path, "cells": ["c0", wrong]})
     assert (refused.status, refused.json["reason"]) == (409, "source_mismatch")
@@ -258,7 +260,9 @@ async def test_q3_q4_q6_q7_q11(real: RealServer, kernel: dict[str, str]) -> None
         )
         same = await submit(real, path, ["c3"], kernel=kernel, client_id="me")
         other = await submit(real, path, ["c3"], kernel=kernel, client_id="you")
+        go.give()
         ended = [await wait(real, execution) for execution in mine + same + other]
+        go.path.unlink()
         assert [e["state"] for e in ended] == [
             "finished",
             "finished",
