@@ -16,6 +16,8 @@ from notebook_exec.core.model import Json, KernelMessage, Prompt
 
 DELIMITER = b"<IDS|MSG>"
 PROTOCOL_VERSION = "5.3"
+USERNAME = "notebook_exec"
+"""In the headers of all that we ask of kernels."""
 
 
 class ProtocolError(Exception):
@@ -94,9 +96,7 @@ def prompt_of(content: str) -> Prompt:
 class Wire:
     """Signs and parses the messages of one connection."""
 
-    def __init__(
-        self, key: bytes, scheme: str, *, session: str, username: str = "notebook_exec"
-    ) -> None:
+    def __init__(self, key: bytes, scheme: str, *, session: str, username: str = USERNAME) -> None:
         """``scheme`` is ``hmac-`` and the name of a hash; an empty ``key`` means no signatures.
 
         Raises ``ValueError`` for a scheme that is not known.

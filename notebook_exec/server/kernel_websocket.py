@@ -3,7 +3,9 @@
 - A page that opens while the kernel runs a cell is told of the widgets at once (SPEC O12).
 - What Output widgets capture is shown as it comes, though the kernel learns of it later (O12).
 - A kernel that died and is not restarted by itself is shown as dead (K1).
-- A flood of output never holds back what widgets say (O12); it is not what the page shows.
+- A flood of output never holds back what widgets say (O12); it is not what the page shows. Of the
+  text of cells that run here a page gets no more than a part by this way: it has it all by the
+  document, and has better things to do (U7).
 - A kernel that was never asked who it is before it began to run a cell is asked on its control
   channel, where it answers at once (U4).
 """
@@ -23,6 +25,7 @@ from tornado.websocket import WebSocketClosedError
 from notebook_exec.core.model import Json, KernelId
 from notebook_exec.core.widget_states import WidgetState
 from notebook_exec.engine.widget_news import WidgetView
+from notebook_exec.kernels.messages import USERNAME
 
 from .services import SETTINGS_KEY, Services
 
@@ -33,6 +36,9 @@ AGAIN_S = (1.0, 4.0)
 """A page makes its widgets some time after it was told of them, and hears no change before."""
 _MAX_REQUEST_BYTES = 4096
 _NEVER_LIMITED = ("comm_msg", "comm_close")
+_TEXTS_PER_S = 100
+"""More of our cells' texts in a second are left out, without a word. Consoles that show all that
+the kernel does, and the log console, live on the rest."""
 
 
 class KernelWebsocket(ZMQChannelsWebsocketConnection):
@@ -42,6 +48,7 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
         super().__init__(**options)
         self._again: list[asyncio.TimerHandle] = []
         self._kernel_session: str | None = None
+        self._texts = Allowance(_TEXTS_PER_S)
 
     # --- open and closed ------------------------------------------------------------------------
 
@@ -129,6 +136,10 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
             self._kernel_session = header["session"]
             if channel == "iopub" and header["msg_type"] in _NEVER_LIMITED:
                 return False
+            if channel == "iopub" and header["msg_type"] == "stream":
+                parent = self._above.get_part("parent_header", msg["parent_header"], msg_list)
+                if parent.get("username") == USERNAME:
+                    return not self._texts.take(asyncio.get_running_loop().time())
         return bool(self._above._limit_rate(channel, msg, msg_list))
 
     def _say(self, msg_type: str, content: dict[str, Json], buffers: Sequence[bytes]) -> None:
@@ -161,6 +172,23 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
     def _services(self) -> Services:
         services: Services = self.websocket_handler.settings[SETTINGS_KEY]
         return services
+
+
+class Allowance:
+    """So many a second, with a second's worth at once."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = self._left = per_s
+        self._at_s = 0.0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one is left at ``now_s``; it is taken then."""
+        self._left = min(self._per_s, self._left + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 def with_captured(view: WidgetView) -> Iterable[WidgetState]:

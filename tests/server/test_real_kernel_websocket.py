@@ -161,3 +161,27 @@ def test_o12_widgets_are_told_while_a_cell_runs(
     assert all("text" not in output for output in real.wait(execution)["outputs"])
     if has_nanny:
         assert len(page.kernel_sessions) == 1
+
+
+def test_k10_a_page_gets_a_part_of_a_flood(
+    real: RealServer, page_of: Callable[[str], Page]
+) -> None:
+    """K10, O1: it has all of it by the document, and is told of no limit that it passed."""
+    source = "for i in range(6000): print('line', i, flush=True)"
+    path = real.notebook("flood.ipynb", "pass", source)
+    kernel_id = real.raw("POST", "/api/kernels", NEW_KERNEL).json["id"]
+    page = page_of(kernel_id)
+    executions = real.submit(path, kernel={"id": kernel_id})
+    told: list[str] = []
+
+    def is_over(message: dict[str, Any]) -> bool:
+        if message["header"]["msg_type"] == "stream":
+            told.append(message["content"]["text"])
+        is_idle: bool = message["content"].get("execution_state") == "idle"
+        return is_idle and bool(told) and message["parent_header"]["msg_type"] == "execute_request"
+
+    page.until(is_over)
+    assert 0 < len(told) < 3000
+    assert not any("rate exceeded" in text for text in told)
+    (text,) = (output["text"] for output in real.wait(executions[-1])["outputs"])
+    assert len(str(text).splitlines()) == 6000
