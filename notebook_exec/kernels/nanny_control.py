@@ -45,7 +45,8 @@ class NannyControl:
             return death_report(self.exit)
         if self.is_alive:
             return None
-        return DeathReport(log_tail="The process that watched over the kernel is gone.")
+        gone = "The process that watched over the kernel is gone."
+        return DeathReport(log_tail=f"{gone}\n{self.process.last_words()}".rstrip())
 
     async def address(self) -> NannyAddress:
         """Where a link attaches, with this server's lease. Raises ``NannyRefused``."""

@@ -18,6 +18,8 @@ from notebook_exec.kernels.spools import CONFIG_NAME
 
 _START_LIMIT_S = 30.0
 _END_LIMIT_S = 8.0
+_LAST_WORDS_BYTES = 4096
+_LOG_NAME = "nanny.log"
 _POLL_S = 0.005
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
@@ -53,7 +55,7 @@ class NannyProcess:
         except NannyFailed as error:
             popen.kill()
             popen.wait()
-            log = (spool / "nanny.log").read_text(errors="replace")[-2000:]
+            log = _last_words(spool)
             raise NannyFailed(f"{error} {log}".strip()) from None
         start_time, link_key = _start_time(popen.pid), str(config.get("link_publickey", ""))
         made = cls(popen.pid, start_time, spool, ready["link"], link_key)
@@ -71,7 +73,7 @@ class NannyProcess:
             json.dump({**config, "spool": str(spool)}, stream)
         # In the foreground of no terminal, in a group of its own: what ends the server is not
         # sent to it. In its own folder: Python looks for modules there first.
-        with (spool / "nanny.log").open("ab") as errors:
+        with (spool / _LOG_NAME).open("ab") as errors:
             return subprocess.Popen(
                 [sys.executable, "-m", "notebook_exec.nanny", "--config", str(path)],
                 stdin=subprocess.DEVNULL,
@@ -108,6 +110,10 @@ class NannyProcess:
         if self._popen is not None:
             return self._popen.poll() is None
         return bool(self.start_time) and _start_time(self.pid) == self.start_time
+
+    def last_words(self) -> str:
+        """What it wrote to its standard error, of that the end; it writes only what goes wrong."""
+        return _last_words(self.spool)
 
     async def ended(self, limit_s: float = _END_LIMIT_S) -> None:
         """Wait until it is gone; if that takes too long, make it so."""
@@ -172,6 +178,15 @@ async def _read_line(popen: subprocess.Popen[bytes]) -> dict[str, Any]:
     if "error" in fields:
         raise NannyFailed(str(fields["error"]))
     return fields
+
+
+def _last_words(spool: Path) -> str:
+    try:
+        with (spool / _LOG_NAME).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            return log.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _start_time(pid: int) -> str:
