@@ -33,13 +33,11 @@ export function connectionNotice(
     isLost = true;
     const notice = showNotice(
       trans.__(
-        'The connection to the server is lost. Cells keep running there; this page catches up when it is back.'
+        'The connection to the server is lost. Cells keep running there; this page catches up, and saves, when it is back.'
       ),
       action
     );
-    while (!(await isReachable(settings))) {
-      await new Promise(resolve => setTimeout(resolve, RETRY_MS));
-    }
+    await untilReachable(settings);
     isLost = false;
     notice.replaceChildren(trans.__('The connection to the server is back.'));
     notice.classList.add('jp-mod-back');
@@ -84,7 +82,15 @@ export function watchKernels(
   });
 }
 
-async function isReachable(settings: ServerConnection.ISettings): Promise<boolean> {
+/** Resolves when the server answers. */
+export async function untilReachable(settings: ServerConnection.ISettings): Promise<void> {
+  while (!(await isReachable(settings))) {
+    await new Promise(resolve => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+/** Whether the server answers now. */
+export async function isReachable(settings: ServerConnection.ISettings): Promise<boolean> {
   try {
     const url = URLExt.join(settings.baseUrl, 'api');
     const response = await ServerConnection.makeRequest(url, {}, settings);

@@ -9,7 +9,7 @@ import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/tran
 import { DisposableSet } from '@lumino/disposable';
 
 import { CellStatus } from './cellstatus';
-import { connectionNotice, watchKernels } from './connection';
+import { connectionNotice, isReachable, untilReachable, watchKernels } from './connection';
 import { controlPlugins } from './control-plugin';
 import { Entries, sharedDocument } from './entries';
 import { Executions } from './executions';
@@ -19,6 +19,7 @@ import { OutputViews, forServerNotebooks } from './notebooks';
 import { showNotices } from './notices';
 import { panelPlugins } from './panel-plugin';
 import { Prompts } from './prompt';
+import { saveWhenReachable } from './savelater';
 import { IExecutions } from './tokens';
 import { widgets } from './widgets-plugin';
 
@@ -127,14 +128,28 @@ const connectionWatch: JupyterFrontEndPlugin<void> = {
   id: 'notebook-exec:connection-watch',
   description: 'Notices at once that the server is out of reach.',
   autoStart: true,
-  requires: [INotebookTracker, IConnectionLost],
-  activate: (app: JupyterFrontEnd, tracker: INotebookTracker, lost: IConnectionLost) => {
+  requires: [IExecutions, INotebookTracker, IConnectionLost],
+  activate: (
+    app: JupyterFrontEnd,
+    executions: IExecutions,
+    tracker: INotebookTracker,
+    lost: IConnectionLost
+  ) => {
     const { serviceManager } = app;
     const settings = serviceManager.serverSettings;
-    watchKernels(tracker, settings, () => {
-      const error = new ServerConnection.NetworkError(new TypeError('A websocket broke'));
+    const tell = (): void => {
+      const error = new ServerConnection.NetworkError(new TypeError('The server is away'));
       void lost(serviceManager, error);
-    });
+    };
+    watchKernels(tracker, settings, tell);
+    const reach = {
+      isReachable: () => isReachable(settings),
+      untilBack: () => {
+        tell();
+        return untilReachable(settings);
+      }
+    };
+    forServerNotebooks(tracker, executions, ({ context }) => saveWhenReachable(context, reach));
   }
 };
 

@@ -104,6 +104,8 @@ test('U4: 15 s without network: a notice, no dialog, and the outputs catch up', 
   const notice = page.getByText('connection to the server is lost');
   await expect(notice).toBeVisible();
   await notebook.command('filebrowser:refresh');
+  await notebook.cell(0).locator('.jp-InputPrompt').click();
+  await page.keyboard.press('Control+s');
   await pause(5000);
   await takePicture(page, 'connection-lost');
   await pause(10_000);
