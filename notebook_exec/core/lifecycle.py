@@ -28,6 +28,7 @@ MOVES: Mapping[tuple[ExecutionState, ExecutionState], str] = MappingProxyType(
         (_QUEUED, _FINISHED): "skipped or blank, nothing to send",
         (_QUEUED, _FAILED): "the kernel did not start",
         (_QUEUED, _CANCELLED): "cancelled, or something before it stopped the queue",
+        (_QUEUED, _LOST): "the server and its kernel died as it was being sent",
         (_RUNNING, _WAITING): "the kernel asks for input",
         (_WAITING, _RUNNING): "answered, or no longer asked",
         (_RUNNING, _FINISHED): "reply ok, and idle",
@@ -76,7 +77,7 @@ ENDS: Mapping[Reason | None, tuple[tuple[ExecutionState, ...], str]] = MappingPr
         ),
         Reason.SERVER_STOPPED: (
             (_LOST, _CANCELLED),
-            "its kernel did not outlive the server: it ran; it was queued",
+            "its kernel did not outlive the server: it ran, or perhaps; it was queued",
         ),
     }
 )

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from notebook_exec.core.model import (
+    ClearOutputs,
     DocumentId,
     Execution,
     ExecutionError,
+    ExecutionId,
     ExecutionState,
     Frame,
     InsertOutputs,
@@ -35,6 +37,15 @@ SERVER_STOPPED = ExecutionError(
     traceback=(
         "The server stopped while this cell ran, and its kernel with it.",
         "The outputs up to then are above. Run the cell again to start over.",
+    ),
+)
+
+PERHAPS_RAN = ExecutionError(
+    ename="ServerStopped",
+    evalue="The server stopped as this cell was to run, and its kernel with it.",
+    traceback=(
+        "The server stopped as this cell was to run, and its kernel with it.",
+        "Whether it began to run is not known.",
     ),
 )
 
@@ -78,18 +89,38 @@ async def recover(
         if kernel.position is not None or going_on:
             stuck = await resume(kernel, going_on)
             left = [e for e in left if e.kernel_id != kernel.kernel_id or e in stuck]
-    await _end_all(store, documents, left)
+    started = {kernel.kernel_id for kernel in kernels}
+    await _end_all(store, documents, left, _perhaps_sent(left, started))
+
+
+def _perhaps_sent(left: Sequence[Execution], started: Collection[KernelId]) -> set[ExecutionId]:
+    """What is stored as queued, and may have run: it is sent a moment before that is stored."""
+    heads: dict[KernelId, Execution] = {}
+    for execution in left:  # in the order of submission; of what runs there is one at most
+        head = heads.setdefault(execution.kernel_id, execution)
+        if head.state is ExecutionState.QUEUED is not execution.state:
+            heads[execution.kernel_id] = execution
+    return {
+        head.id
+        for head in heads.values()
+        if head.state is ExecutionState.QUEUED and head.kernel_id in started
+    }
 
 
 async def _was_used(store: Store, kernel_id: KernelId) -> bool:
     return any(e.started_at is not None for e in await store.find_executions(kernel_id=kernel_id))
 
 
-async def _end_all(store: Store, documents: Documents, left: Sequence[Execution]) -> None:
+async def _end_all(
+    store: Store,
+    documents: Documents,
+    left: Sequence[Execution],
+    perhaps_sent: Collection[ExecutionId],
+) -> None:
     now = time.time()
     by_document: dict[DocumentId, list[Execution]] = {}
     for execution in left:
-        ended = _end(execution, now)
+        ended = _end(execution, now, perhaps_ran=execution.id in perhaps_sent)
         if ended.document_id is None:
             store.submit([PutExecution(ended)])
         else:
@@ -105,13 +136,13 @@ async def _end_all(store: Store, documents: Documents, left: Sequence[Execution]
             _tell(live.notebook, executions)
 
 
-def _end(left: Execution, now: float) -> Execution:
+def _end(left: Execution, now: float, *, perhaps_ran: bool) -> Execution:
     ran = left.state is not ExecutionState.QUEUED
     return replace(
         left,
-        state=ExecutionState.LOST if ran else ExecutionState.CANCELLED,
+        state=ExecutionState.LOST if ran or perhaps_ran else ExecutionState.CANCELLED,
         reason=Reason.SERVER_STOPPED,
-        error=SERVER_STOPPED if ran else None,
+        error=SERVER_STOPPED if ran else PERHAPS_RAN if perhaps_ran else None,
         ended_at=now,
         prompt=None,
     )
@@ -119,19 +150,26 @@ def _end(left: Execution, now: float) -> Execution:
 
 def _tell(notebook: LiveNotebook, executions: Iterable[Execution]) -> None:
     frame = Frame()
-    error: Output = {
-        "output_type": "error",
-        "ename": SERVER_STOPPED.ename,
-        "evalue": SERVER_STOPPED.evalue,
-        "traceback": list(SERVER_STOPPED.traceback),
-    }
     executions = list(executions)
     for execution in executions:
         assert execution.cell_id is not None
         patch = frame.cell(execution.cell_id)
         patch.execution_state = "idle"
         frame.entries[execution.cell_id] = entry(execution)
-        if execution.state is ExecutionState.LOST:
+        if execution.error is None:
+            continue
+        if execution.started_at is None:  # what the cell shows is an earlier run's
+            patch.edits += [ClearOutputs(), InsertOutputs(0, (_shown(execution.error),))]
+        else:
             patch.expected_count = len(notebook.outputs(execution.cell_id) or ())
-            patch.edits.append(InsertOutputs(patch.expected_count, (error,)))
+            patch.edits.append(InsertOutputs(patch.expected_count, (_shown(execution.error),)))
     notebook.apply(frame, [PutExecution(execution) for execution in executions])
+
+
+def _shown(error: ExecutionError) -> Output:
+    return {
+        "output_type": "error",
+        "ename": error.ename,
+        "evalue": error.evalue,
+        "traceback": list(error.traceback),
+    }

@@ -288,7 +288,8 @@ def test_the_random_sequences_reach_everything() -> None:
             for effect in effects:
                 if isinstance(effect, Changed):
                     seen |= {(effect.before, effect.execution.state), effect.execution.reason}
-    assert set(MOVES) <= seen
+    by_the_next_server = {(ExecutionState.QUEUED, ExecutionState.LOST)}
+    assert set(MOVES) - by_the_next_server <= seen
     assert set(Reason) - {Reason.SERVER_STOPPED} <= seen
     assert {*Effect.__args__, Conflict} <= seen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from fake_link import FakeLink
 from notebook_exec.core.model import (
     DeathReport,
     ExecutionId,
+    ExecutionState,
     Json,
     KernelId,
     KernelMessage,
@@ -18,7 +20,7 @@ from notebook_exec.core.model import (
 )
 from notebook_exec.engine.api import Accepted
 from notebook_exec.kernels.link import Question
-from notebook_exec.store.ops import PutKernel
+from notebook_exec.store.ops import PutExecution, PutKernel
 
 
 class Journal:
@@ -216,3 +218,23 @@ async def test_k1_the_cell_that_was_next_says_why_it_did_not_run(crash: Crash) -
         assert [output.get("ename") for output in outputs or ()] == ["KernelDied"]
         assert await crash.world.engine.outputs(before) != outputs
         await crash.restart()
+
+
+async def test_r6_what_was_being_sent_is_not_said_to_have_waited(crash: Crash) -> None:
+    """R6, Q1: a cell is sent a moment before that is stored; with kernel and server both gone,
+    nobody knows whether it ran.
+    """
+    _, (a, b) = await crash.submit("a", "b")
+    world = crash.world
+    sent = await world.engine.get(a)
+    as_stored = replace(sent.execution, state=ExecutionState.QUEUED, started_at=None)
+    world.store.submit([PutExecution(as_stored)])
+    assert [e.state for e in await world.store.unfinished_executions()] == ["queued", "queued"]
+    await world.kill()
+    await world.start(adopted=[])
+    ended = [await world.engine.get(execution_id) for execution_id in (a, b)]
+    assert [view.execution.state for view in ended] == ["lost", "cancelled"]
+    assert {view.execution.reason for view in ended} == {"server_stopped"}
+    viewer = await world.view("a.ipynb")
+    (shown,) = viewer.cell("c0")["outputs"]
+    assert "is not known" in "".join(shown["traceback"])
