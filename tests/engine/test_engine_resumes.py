@@ -238,3 +238,4 @@ async def test_r6_what_was_being_sent_is_not_said_to_have_waited(crash: Crash) -
     viewer = await world.view("a.ipynb")
     (shown,) = viewer.cell("c0")["outputs"]
     assert "is not known" in "".join(shown["traceback"])
+    assert await world.engine.outputs(a) == [shown]

@@ -54,7 +54,9 @@ class Notebook:
         """What was done since it was submitted, or so shortly before that it strikes only now."""
         since = self.submitted_at - STRIKES_WITHIN_S
         # A restart that the server's death broke off is done only when the next one looks.
-        return {d for d, at in self.done_at.items() if at > since - 30 * ("killed" in d[-14:])}
+        return {
+            d for d, at in self.done_at.items() if at > since - 30 * d.endswith(", server killed")
+        }
 
     def note(self, done: str) -> None:
         self.done_at[done] = time.monotonic()
