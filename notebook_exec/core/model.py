@@ -144,7 +144,7 @@ class Execution:
         """Whether what its cell held before is gone: it ran, or the cell says why it did not."""
         return (
             self.started_at is not None
-            or self.state is ExecutionState.FAILED
+            or self.state in (ExecutionState.FAILED, ExecutionState.LOST)
             or self.reason is Reason.BLANK
         )
 

@@ -145,7 +145,6 @@ def _end(left: Execution, now: float, *, perhaps_ran: bool) -> Execution:
         error=SERVER_STOPPED if ran else PERHAPS_RAN if perhaps_ran else None,
         ended_at=now,
         prompt=None,
-        has_cleared=left.has_cleared or perhaps_ran,
     )
 
 
