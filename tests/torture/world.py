@@ -293,7 +293,9 @@ class World:
                 await self._down(signal.SIGKILL)
                 self.tally["server killed"] += 1
         finally:
-            for pid in filter(is_running, limited):
+            # Who was started meanwhile came with the limit.
+            come = [p for nanny in self._nannies() for p in (nanny, *kernel_pids(nanny))]
+            for pid in filter(is_running, {*limited, *come}):
                 _limit_files(pid, resource.RLIM_INFINITY)
         if not self.is_up.is_set():
             await self._start()
