@@ -294,7 +294,9 @@ class World:
                 self.tally["server killed"] += 1
         finally:
             # Who was started meanwhile came with the limit.
-            come = [p for nanny in self._nannies() for p in (nanny, *kernel_pids(nanny))]
+            come = self._nannies()
+            for nanny in filter(is_running, tuple(come)):
+                come += kernel_pids(nanny)
             for pid in filter(is_running, {*limited, *come}):
                 _limit_files(pid, resource.RLIM_INFINITY)
         if not self.is_up.is_set():
