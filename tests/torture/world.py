@@ -283,6 +283,9 @@ class World:
 
     async def _fill_disk(self) -> None:
         """No file can be written by the server nor by nannies, for a while or until it dies."""
+        for notebook in self.notebooks:
+            if await self._kernel_of(notebook) is None:
+                return  # without its files no kernel can start, and its cells say so
         limited = [self.server.pid, *self._nannies()]
         for pid in limited:
             _limit_files(pid, 0)
