@@ -314,6 +314,7 @@ class World:
             await self._open_page(notebook)
         elif len(notebook.pages) > 1:
             page = notebook.pages.pop()  # never the first, which stays
+            await page.until_synced()  # what was typed in it is not known to it alone
             await page.close()
             notebook.away.append(page)
 
