@@ -258,7 +258,8 @@ const omittedOutput: JupyterFrontEndPlugin<void> = {
 
 const longStreams: JupyterFrontEndPlugin<void> = {
   id: 'notebook-exec:long-streams',
-  description: 'Draws long text outputs in blocks, so that a flood of output leaves the page usable.',
+  description:
+    'Draws long text outputs in blocks, so that a flood of output leaves the page usable.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
   activate: (_: JupyterFrontEnd, rendermime: IRenderMimeRegistry) => {
