@@ -24,6 +24,7 @@ import { OPEN_LOG, kernelLog } from './kernellog-plugin';
 import { hardRestartIcon } from './icons';
 import { forServerNotebooks } from './notebooks';
 import type { NoteAction } from './notes';
+import { streamRenderers } from './longstreams';
 import { omittedRenderer } from './omitted';
 import { Stakes, hardRestart, startAgain, tellBeforeRestart } from './restart';
 import { StoppedCells } from './stopped';
@@ -255,6 +256,17 @@ const omittedOutput: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const longStreams: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:long-streams',
+  description:
+    'Draws long text outputs in blocks, so that a flood of output leaves the page usable.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry],
+  activate: (_: JupyterFrontEnd, rendermime: IRenderMimeRegistry) => {
+    streamRenderers.forEach(factory => rendermime.addFactory(factory));
+  }
+};
+
 function bundle(translator: ITranslator | null): TranslationBundle {
   return (translator ?? nullTranslator).load('notebook_exec');
 }
@@ -265,5 +277,6 @@ export const controlPlugins: JupyterFrontEndPlugin<unknown>[] = [
   serverSide,
   troubles,
   kernelLog,
-  omittedOutput
+  omittedOutput,
+  longStreams
 ];

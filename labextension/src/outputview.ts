@@ -15,7 +15,7 @@ import type * as Y from 'yjs';
 
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 import { hasNotice, withLink } from './omitted';
-import { DrawingPace } from './pace';
+import { DrawingPace, whenDrawn } from './pace';
 import { modelId, widgetDisplays } from './widgetdisplays';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
@@ -127,7 +127,10 @@ export class OutputView implements IDisposable {
     if (this._keepsBack()) {
       return;
     }
-    this._rest();
+    this._draw(() => this._update(events));
+  };
+
+  private _update(events: Y.YEvent<Y.AbstractType<unknown>>[]): void {
     const list = events.find(event => event.target === (this._shared as unknown));
     const delta = (list?.delta ?? []) as IDelta<unknown[]>[];
     if (this._model.outputs.length !== this._shared.length - growth(delta)) {
@@ -135,7 +138,7 @@ export class OutputView implements IDisposable {
     } else {
       this._follow(delta, events);
     }
-  };
+  }
 
   private _follow(delta: IDelta<unknown[]>[], events: Y.YEvent<Y.AbstractType<unknown>>[]): void {
     const fresh = this._applyList(delta);
@@ -151,17 +154,19 @@ export class OutputView implements IDisposable {
     }
   }
 
-  /** What JupyterLab draws for a flood of output takes longer the more there is. */
-  private _rest(): void {
+  /** What it takes to draw a flood of output must leave time for what people do meanwhile. */
+  private _draw(change: () => void): void {
+    const start = performance.now();
+    change();
+    this._spentMs += performance.now() - start;
     if (this._isMeasuring) {
       return;
     }
     this._isMeasuring = true;
-    const start = performance.now();
-    setTimeout(() => {
+    whenDrawn(frameMs => {
       this._isMeasuring = false;
-      const now = performance.now();
-      const waitMs = this._pace.drew(now - start, now);
+      const waitMs = this._pace.drew(this._spentMs + frameMs, performance.now());
+      this._spentMs = 0;
       if (waitMs > 0) {
         this._isResting = true;
         setTimeout(() => this._wake(), waitMs);
@@ -188,8 +193,7 @@ export class OutputView implements IDisposable {
   private _wake(): void {
     this._isResting = false;
     if (this._isBehind && !this._isDisposed && !this._model.isDisposed && !this._keepsBack()) {
-      this._rest();
-      this._rewrite();
+      this._draw(() => this._rewrite());
     }
   }
 
@@ -294,6 +298,7 @@ export class OutputView implements IDisposable {
 
   private _isDisposed = false;
   private _isApplying = false;
+  private _spentMs = 0;
   private _isMeasuring = false;
   private _isResting = false;
   private _isBehind = false;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { AHEAD_MS, DrawingPace } from '../src/pace';
+import { AHEAD_MS, DrawingPace, LONGEST_MS, REST_PER_MS } from '../src/pace';
 
 test('what a short cell clears and prints is drawn at once', () => {
   const pace = new DrawingPace();
@@ -9,7 +9,7 @@ test('what a short cell clears and prints is drawn at once', () => {
   assert.equal(pace.drew(9, 1011), 0);
 });
 
-test('a flood leaves as much time as it takes', () => {
+test('a flood leaves three times as much time as it takes', () => {
   const pace = new DrawingPace();
   let now = 0;
   let drawing = 0;
@@ -19,12 +19,17 @@ test('a flood leaves as much time as it takes', () => {
     drawing += tookMs;
     now += pace.drew(tookMs, now);
   }
-  assert.ok(drawing <= now / 2 + AHEAD_MS, `${drawing} of ${now} ms`);
+  assert.ok(drawing <= now / (1 + REST_PER_MS) + AHEAD_MS, `${drawing} of ${now} ms`);
 });
 
 test('time that nothing is drawn in pays off what is owed', () => {
   const pace = new DrawingPace();
   assert.equal(pace.drew(20, 20), 0);
-  assert.equal(pace.drew(20, 30), 40);
+  assert.equal(pace.drew(20, 40), 120);
   assert.equal(pace.drew(20, 500), 0);
+});
+
+test('a page that stood still goes on within a second', () => {
+  const pace = new DrawingPace();
+  assert.equal(pace.drew(5000, 5000), LONGEST_MS * REST_PER_MS);
 });

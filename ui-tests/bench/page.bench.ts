@@ -147,7 +147,13 @@ async function lettersInAFlood(
 /** The number of the last line that the cell below shows. */
 function lastLine(page: Page): Promise<number> {
   return page.evaluate(() => {
-    const shown = document.querySelectorAll('.jp-Notebook-cell')[1]?.textContent ?? '';
-    return Number(/line (\d+)\s*$/.exec(shown.trimEnd())?.[1] ?? 0);
+    const output = document.querySelectorAll('.jp-Notebook-cell .jp-Cell-outputArea')[1];
+    const shown = output.textContent?.trimEnd() ?? '';
+    // The last one may be there in part.
+    const last = /line (\d+)\n[^\n]*$/.exec(shown);
+    if (!last) {
+      throw new Error(`No line at the end of ${JSON.stringify(shown.slice(-80))}`);
+    }
+    return Number(last[1]);
   });
 }

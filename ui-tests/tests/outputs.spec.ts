@@ -31,6 +31,57 @@ test('O3: a tqdm bar is one line that changes', async ({ open, server }) => {
   expect(shown.trimEnd()).toBe(lines.join('\n'));
 });
 
+test('O19: a long coloured text is whole, is searched and copied, and again after a reload', async ({
+  open
+}) => {
+  const notebook = await open([
+    [
+      "print('\\033[31m', end='')",
+      "print(*(f'line {i}' for i in range(1000)), sep='\\n')",
+      "print('\\033[0mdone')"
+    ].join('\n')
+  ]);
+  const { page } = notebook;
+  const text = `${Array.from({ length: 1000 }, (_, i) => `line ${i}\n`).join('')}done\n`;
+  const stream = notebook.output(0).locator('.jp-RenderedText');
+  const check = async (): Promise<void> => {
+    await expect(stream).toContainText('done');
+    expect(await stream.evaluate(node => node.textContent)).toBe(text);
+    const copied = await stream.evaluate(node => {
+      const selection = getSelection();
+      selection?.selectAllChildren(node);
+      const seen = selection?.toString();
+      selection?.removeAllRanges(); // or a search would begin with it
+      return seen;
+    });
+    expect(copied?.trimEnd()).toBe(text.trimEnd());
+    const blocks = stream.locator('.jp-nbexec-block');
+    expect(await blocks.count()).toBeGreaterThan(5);
+    for (const block of (await blocks.all()).slice(0, -1)) {
+      const red = await block.locator('.ansi-red-fg').allTextContents();
+      expect(red.join('')).toBe(await block.evaluate(node => node.textContent));
+    }
+    await expect(stream.locator('.ansi-red-fg', { hasText: 'done' })).toHaveCount(0);
+  };
+  await notebook.run(0);
+  await check();
+  await notebook.reload();
+  await check();
+  await notebook.select(0);
+  await page.keyboard.press('Control+f');
+  await page.locator('.jp-DocumentSearch-filter-button').click();
+  await page.getByLabel('Search Cell Outputs').check();
+  await page.locator('.jp-DocumentSearch-input').first().fill('line 432');
+  await expect(page.locator('.jp-DocumentSearch-index-counter')).toHaveText('1/1');
+  const found = stream
+    .locator('.jp-nbexec-block', { hasText: 'line 432' })
+    .locator('mark, .cm-searching');
+  await expect(found).toBeInViewport();
+  await page.keyboard.press('Escape');
+  await expect(found).toHaveCount(0);
+  expect(await stream.evaluate(node => node.textContent)).toBe(text);
+});
+
 test('O6: a matplotlib figure shows', async ({ open }) => {
   const notebook = await open([
     '%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()'
