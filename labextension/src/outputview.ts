@@ -9,6 +9,7 @@ import type { CodeCellModel } from '@jupyterlab/cells';
 import type { CellChange, ISharedCodeCell } from '@jupyter/ydoc';
 import type * as nbformat from '@jupyterlab/nbformat';
 import type { IOutputAreaModel } from '@jupyterlab/outputarea';
+import type { IOutputModel } from '@jupyterlab/rendermime';
 import { JSONExt } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type * as Y from 'yjs';
@@ -104,13 +105,19 @@ export class OutputView implements IDisposable {
     change: { key: string; newValue?: unknown }
   ): void {
     if (change.key === 'trusted' && change.newValue === true) {
-      this._rewrite(); // what was there before must not be trusted, not even for a moment
+      // What was there before must not be trusted, not even for a moment; and what came with
+      // this would be put anew by the model.
+      this._apply(() => this._model.outputs.clear());
       this._model.trusted = true;
+      this._rewrite();
     }
   }
 
   /** Clearing outputs is an edit that people make, and the only one. */
   private _onViewChanged(_: IOutputAreaModel, change: IOutputAreaModel.ChangedArgs): void {
+    if (change.type === 'set') {
+      change.newValues.forEach(output => this._unfollowed.add(output));
+    }
     if (change.type === 'clear' && !this._isApplying) {
       this._model.sharedModel.updateOutputs(0, this._shared.length, []);
     }
@@ -222,7 +229,7 @@ export class OutputView implements IDisposable {
 
   private _applyText(index: number, delta: IDelta<string>[]): void {
     const outputs = this._model.outputs;
-    const text = outputs.get(index).streamText;
+    const text = this._followedText(index);
     for (const step of text ? textSteps(delta) : []) {
       if (step.delete) {
         text?.remove(step.start, step.start + step.delete, SILENT);
@@ -259,15 +266,14 @@ export class OutputView implements IDisposable {
 
   private _replace(index: number, output: nbformat.IOutput): void {
     const outputs = this._model.outputs;
-    const shown = outputs.get(index);
-    const json = shown.toJSON();
-    if (!shown.streamText || json.name !== output.name || typeof output.text !== 'string') {
+    const json = outputs.get(index).toJSON();
+    const text = this._followedText(index);
+    if (!text || json.name !== output.name || typeof output.text !== 'string') {
       if (!JSONExt.deepEqual(json, output)) {
         outputs.set(index, output);
       }
       return;
     }
-    const text = shown.streamText;
     const start = commonStart(text.text, output.text);
     if (start < text.text.length) {
       text.remove(start, text.text.length, SILENT);
@@ -275,6 +281,12 @@ export class OutputView implements IDisposable {
     if (start < output.text.length) {
       text.insert(start, output.text.slice(start), SILENT);
     }
+  }
+
+  /** JupyterLab draws what is done to the text of an output that was added, not of one put anew. */
+  private _followedText(index: number): NonNullable<IOutputModel['streamText']> | null {
+    const output = this._model.outputs.get(index);
+    return this._unfollowed.has(output) ? null : (output.streamText ?? null);
   }
 
   private _output(index: number): nbformat.IOutput {
@@ -298,6 +310,7 @@ export class OutputView implements IDisposable {
 
   private _isDisposed = false;
   private _isApplying = false;
+  private readonly _unfollowed = new WeakSet<IOutputModel>();
   private _spentMs = 0;
   private _isMeasuring = false;
   private _isResting = false;

@@ -3,6 +3,7 @@ import { Browser, BrowserContext, Page, TestInfo, test as base } from '@playwrig
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
+import { closeGates } from './gate';
 import { CellSource, NotebookPage, writeNotebook } from './notebook';
 import { App, Config, JupyterServer } from './server';
 
@@ -124,12 +125,13 @@ class People {
   private readonly _browser: Browser;
 }
 
-/** No test finds the kernels of the one before. */
+/** No test finds the kernels or the open gates of the one before. */
 async function shutDown(server: JupyterServer): Promise<void> {
   const sessions = await server.json<{ id: string }[]>('/api/sessions');
   for (const { id } of sessions) {
     await server.fetch(`/api/sessions/${id}`, { method: 'DELETE' });
   }
+  await closeGates(server);
 }
 
 async function keepLog(server: JupyterServer, info: TestInfo): Promise<void> {

@@ -123,6 +123,31 @@ test('O4: clear_output(wait=True) never shows an empty cell', async ({ open }) =
   expect(seen.empty).toBe(0);
 });
 
+test('O4: what took the place of all grows on, and so does what comes as the cell begins', async ({
+  open,
+  server
+}) => {
+  const notebook = await open([
+    [
+      'from IPython.display import clear_output',
+      "print('old', flush=True)",
+      waitFor('o4a'),
+      "clear_output(wait=True); print('new', flush=True)",
+      waitFor('o4b'),
+      "print('and more', flush=True)",
+      waitFor('o4c')
+    ].join('\n')
+  ]);
+  await notebook.run(0); // the notebook is not trusted yet, and trusted with this
+  await expect(notebook.output(0)).toHaveText('old');
+  await openGate(server, 'o4a');
+  await expect(notebook.output(0)).toHaveText('new');
+  await openGate(server, 'o4b');
+  await expect(notebook.output(0)).toHaveText('new\nand more');
+  await openGate(server, 'o4c');
+  await expect(notebook.prompt(0)).toHaveText('[1]:');
+});
+
 test('O5: update_display changes the output where it stands', async ({ open }) => {
   const notebook = await open([
     [
