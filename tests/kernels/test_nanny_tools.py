@@ -95,10 +95,10 @@ async def test_jupyter_kernel_and_a_console(environment: dict[str, str], tmp_pat
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    said_in_it = b"print('the same:', os.getpid())\nexit\n"
+    said_in_it = b"print('the same:', os.getpid())\nexit(keep_kernel=True)\n"
     output, errors = await asyncio.wait_for(console.communicate(said_in_it), 60)
     assert f"the same: {kernel}".encode() in output, errors
-    assert is_running(kernel)  # a console leaves what it did not start
+    assert is_running(kernel)  # without this a console orders it to end
     assert json.loads(config.read_text())["ports"]["shell"] == 0
     app.send_signal(signal.SIGINT)
     await asyncio.wait_for(app.communicate(), 30)
