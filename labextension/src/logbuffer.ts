@@ -1,4 +1,5 @@
 // The lines of a log as a page keeps them: bounded, with colours that go on from line to line.
+import { codesBehind } from './colourcodes';
 
 /** One line. */
 export interface ILogLine {
@@ -11,10 +12,8 @@ export interface ILogLine {
 }
 
 /* eslint-disable no-control-regex -- these are a terminal's control characters */
-const COLOURS = /\x1b\[[0-9;]*m/g;
 const OTHER_SEQUENCES = /\x1b(?:\[[0-9;?]*[A-Za-ln-z]|\][^\x07]*\x07|[()][A-Z0-9])/g;
 /* eslint-enable no-control-regex */
-const RESET = /^\x1b\[0*m$/; // eslint-disable-line no-control-regex
 
 export class LogBuffer {
   /** So many lines and characters are kept; what is older goes. */
@@ -64,7 +63,7 @@ export class LogBuffer {
   private _pushLine(piece: string): void {
     const text = lastWritten(piece.replace(/\r$/, ''));
     this._push({ text: this._styles + text, isMark: false });
-    this._styles = stylesAfter(this._styles + text);
+    this._styles = codesBehind(this._styles, text);
   }
 
   private _push(line: { text: string; isMark: boolean }): void {
@@ -102,16 +101,4 @@ export class LogBuffer {
 function lastWritten(line: string): string {
   const start = line.lastIndexOf('\r', line.length - 2) + 1;
   return line.slice(start);
-}
-
-/** The colour codes that still hold behind `text`. */
-function stylesAfter(text: string): string {
-  const codes = text.match(COLOURS) ?? [];
-  let start = 0;
-  codes.forEach((code, index) => {
-    if (RESET.test(code)) {
-      start = index + 1;
-    }
-  });
-  return codes.slice(start).join('');
 }

@@ -123,12 +123,7 @@ class KernelOutputs:
         """Show an error of ours: the kernel died, did not start …"""
         held = self._lists.get(execution_id)
         if held is not None:
-            content = {
-                "ename": error.ename,
-                "evalue": error.evalue,
-                "traceback": list(error.traceback),
-            }
-            held.add(Rich(sanitize.error(content)))
+            held.add(Rich(sanitize.own_error(error)))
             self._dirty[execution_id] = None
 
     def show_text(self, execution_id: ExecutionId, name: StreamName, text: str) -> None:

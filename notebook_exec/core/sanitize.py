@@ -11,7 +11,7 @@ import re
 from base64 import b64encode
 from typing import Any
 
-from notebook_exec.core.model import Json, Output
+from notebook_exec.core.model import ExecutionError, Json, Output
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_MIME = re.compile(r"application/(.*\+)?json")
@@ -121,6 +121,12 @@ def error(content: dict[str, Json]) -> Output:
         "evalue": clean_text(content.get("evalue")),
         "traceback": lines,
     }
+
+
+def own_error(told: ExecutionError) -> Output:
+    """The output of an error of ours: the kernel died, the server stopped …"""
+    content = {"ename": told.ename, "evalue": told.evalue, "traceback": list(told.traceback)}
+    return error(content)
 
 
 def stream_name(value: Any) -> str:

@@ -19,9 +19,9 @@ from notebook_exec.core.model import (
     InsertOutputs,
     KernelId,
     NotebookExecError,
-    Output,
     Reason,
 )
+from notebook_exec.core.sanitize import own_error
 from notebook_exec.documents.notebook import LiveNotebook
 from notebook_exec.documents.registry import Documents
 from notebook_exec.engine.projection import entry
@@ -95,16 +95,11 @@ async def recover(
 
 def _perhaps_sent(left: Sequence[Execution], started: Collection[KernelId]) -> set[ExecutionId]:
     """What is stored as queued, and may have run: it is sent a moment before that is stored."""
-    heads: dict[KernelId, Execution] = {}
-    for execution in left:  # in the order of submission; of what runs there is one at most
-        head = heads.setdefault(execution.kernel_id, execution)
-        if head.state is ExecutionState.QUEUED is not execution.state:
-            heads[execution.kernel_id] = execution
-    return {
-        head.id
-        for head in heads.values()
-        if head.state is ExecutionState.QUEUED and head.kernel_id in started
-    }
+    busy = {e.kernel_id for e in left if e.state is not ExecutionState.QUEUED}
+    next_of: dict[KernelId, ExecutionId] = {}
+    for execution in left:  # in the order of submission
+        next_of.setdefault(execution.kernel_id, execution.id)
+    return {next_of[kernel_id] for kernel_id in next_of.keys() & set(started) - busy}
 
 
 async def _was_used(store: Store, kernel_id: KernelId) -> bool:
@@ -158,18 +153,10 @@ def _tell(notebook: LiveNotebook, executions: Iterable[Execution]) -> None:
         frame.entries[execution.cell_id] = entry(execution)
         if execution.error is None:
             continue
+        shown = own_error(execution.error)
         if execution.started_at is None:  # what the cell shows is an earlier run's
-            patch.edits += [ClearOutputs(), InsertOutputs(0, (_shown(execution.error),))]
+            patch.edits += [ClearOutputs(), InsertOutputs(0, (shown,))]
         else:
             patch.expected_count = len(notebook.outputs(execution.cell_id) or ())
-            patch.edits.append(InsertOutputs(patch.expected_count, (_shown(execution.error),)))
+            patch.edits.append(InsertOutputs(patch.expected_count, (shown,)))
     notebook.apply(frame, [PutExecution(execution) for execution in executions])
-
-
-def _shown(error: ExecutionError) -> Output:
-    return {
-        "output_type": "error",
-        "ename": error.ename,
-        "evalue": error.evalue,
-        "traceback": list(error.traceback),
-    }

@@ -132,14 +132,17 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
 
     def _limit_rate(self, channel: str, msg: dict[str, Any], msg_list: list[Any]) -> bool:
         if channel == "iopub" or self._kernel_session is None:
-            header = msg["header"] = self._above.get_part("header", msg["header"], msg_list)
-            self._kernel_session = header["session"]
-            if channel == "iopub" and header["msg_type"] in _NEVER_LIMITED:
-                return False
-            if channel == "iopub" and header["msg_type"] == "stream":
-                parent = self._above.get_part("parent_header", msg["parent_header"], msg_list)
-                if parent.get("username") == USERNAME:
-                    return not self._texts.take(asyncio.get_running_loop().time())
+            msg["header"] = self._above.get_part("header", msg["header"], msg_list)
+            self._kernel_session = msg["header"]["session"]
+        if channel != "iopub":
+            return False
+        msg_type = msg["header"]["msg_type"]
+        if msg_type in _NEVER_LIMITED:
+            return False
+        if msg_type == "stream":
+            parent = self._above.get_part("parent_header", msg["parent_header"], msg_list)
+            if parent.get("username") == USERNAME:
+                return not self._texts.take(asyncio.get_running_loop().time())
         return bool(self._above._limit_rate(channel, msg, msg_list))
 
     def _say(self, msg_type: str, content: dict[str, Json], buffers: Sequence[bytes]) -> None:

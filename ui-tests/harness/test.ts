@@ -78,10 +78,10 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await use(page);
     await people.closePages(info.status === info.expectedStatus);
   },
-  openElsewhere: async ({ people, page }, use) => {
-    let others = page.isClosed() ? 0 : 1;
+  openElsewhere: async ({ people }, use) => {
+    let person = 1; // the first has `page`
     await use(async notebook => {
-      const other = await people.newPage(others++);
+      const other = await people.newPage(person++);
       return new NotebookPage(other, notebook.server, notebook.name).open();
     });
   }
