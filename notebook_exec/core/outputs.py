@@ -23,6 +23,7 @@ from notebook_exec.core.widgets import OutputWidgets
 
 StreamName = Literal["stdout", "stderr"]
 
+MASKED = "·" * 8  # as long for every password (P3)
 _COMM = frozenset({"comm_open", "comm_msg", "comm_close"})
 _OUTPUT = frozenset(
     {"stream", "display_data", "execute_result", "error", "clear_output", "update_display_data"}
@@ -154,6 +155,8 @@ class KernelOutputs:
             return []
         if msg_type == "execute_reply":
             return self._payloads(execution_id, content)
+        if msg_type == "input_reply":
+            self.show_text(execution_id, "stdout", _echo(content))
         if msg_type not in _OUTPUT:
             return []
         captured = self._widgets.target(message.parent_id)
@@ -348,6 +351,13 @@ class _Display:
     comm_id: str
     held: OutputList
     entry: Rich
+
+
+def _echo(content: dict[str, Json]) -> str:
+    """What a terminal shows of a question and its answer (P2)."""
+    prompt, value = str(content.get("prompt") or ""), content.get("value")
+    gap = "" if not prompt or prompt[-1].isspace() else " "
+    return f"{prompt}{gap}{value if isinstance(value, str) else MASKED}\n"
 
 
 def _display_id(content: dict[str, Json]) -> str | None:

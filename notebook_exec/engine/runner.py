@@ -43,7 +43,6 @@ from notebook_exec.kernels.link import Link, LinkListener, Question
 log = logging.getLogger(__name__)
 
 IN_FLIGHT_S = 2.0
-MASKED = "·" * 8  # as long for every password (P3)
 
 
 class Workplace(Protocol):
@@ -180,10 +179,6 @@ class KernelRunner(LinkListener):
         execution = self._scheduler.executions.get(execution_id)
         if execution is None or execution.prompt is None:
             raise Conflict("This execution does not wait for an answer.", reason="not_waiting")
-        prompt = execution.prompt
-        shown = MASKED if prompt.password else value
-        gap = "" if not prompt.prompt or prompt.prompt[-1].isspace() else " "
-        self.outputs.show_text(execution_id, "stdout", f"{prompt.prompt}{gap}{shown}\n")
         self._feed(s.InputAnswered(execution_id, by))
         self._needed_link().answer_input(execution_id, value)
 
@@ -311,6 +306,8 @@ class KernelRunner(LinkListener):
                     self._next_input(effect)
             if message.parent_id in executions:
                 event = to_event(message)
+                if isinstance(event, s.InputAnswered) and not executions[event.execution_id].prompt:
+                    continue  # the answer was ours, and is known
                 if event is not None:
                     self._perform(self._scheduler.handle(event, now))
 

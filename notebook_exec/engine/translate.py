@@ -9,6 +9,7 @@ from notebook_exec.core.scheduler_events import (
     Busy,
     Event,
     ExecuteInput,
+    InputAnswered,
     InputRequested,
     Replied,
 )
@@ -40,6 +41,8 @@ def to_event(message: KernelMessage) -> Event | None:
     elif message.channel == "stdin" and message.msg_type == "input_request":
         prompt = Prompt(_text(content.get("prompt"), ""), content.get("password") is True)
         return InputRequested(execution_id, prompt)
+    elif message.channel == "stdin" and message.msg_type == "input_reply":
+        return InputAnswered(execution_id)
     return None
 
 

@@ -31,7 +31,11 @@ class LinkListener(Protocol):
         """The kernel answers and its output is heard: after a start and after each restart."""
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
-        """What the kernel sent, in order on each channel."""
+        """What the kernel sent, in order on each channel.
+
+        And, among it, what it was answered by ``Link.answer_input``, as an ``input_reply`` that
+        bears the id of the execution, ``prompt`` and ``value``; None for a password (P3).
+        """
 
     def on_caught_up(self, requests: Collection[str], question: Question | None) -> None:
         """What was said since the position from which the link was resumed is delivered (R2).

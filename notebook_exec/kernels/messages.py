@@ -84,13 +84,23 @@ def _string(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def prompt_of(content: str) -> Prompt:
-    """What the content of an ``input_request`` asks."""
+def parse_prompt(content: str) -> Prompt:
+    """What the content of an ``input_request`` asks, as it was sent."""
     try:
-        fields = _parse_json(content.encode(), "content")
+        return prompt_of(_parse_json(content.encode(), "content"))
     except ProtocolError:
-        fields = {}
+        return Prompt("", password=False)
+
+
+def prompt_of(fields: dict[str, Json]) -> Prompt:
+    """What the content of an ``input_request`` asks."""
     return Prompt(_string(fields.get("prompt")), fields.get("password") is True)
+
+
+def answer_told(request: str, prompt: str, value: str | None) -> KernelMessage:
+    """That the kernel was answered, as ``LinkListener.on_messages`` tells it."""
+    content = {"prompt": prompt, "value": value}
+    return KernelMessage("stdin", "input_reply", request, content)
 
 
 class Wire:

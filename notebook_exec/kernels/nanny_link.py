@@ -23,7 +23,7 @@ from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
 from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
-from notebook_exec.kernels.messages import ProtocolError, Received, Wire, prompt_of
+from notebook_exec.kernels.messages import ProtocolError, Received, Wire, answer_told, parse_prompt
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
@@ -299,7 +299,7 @@ class NannyLink:
         question = None
         if asked is not None and self._wire is not None:
             self._input_request = (asked["request"], asked["header"].encode())
-            question = Question(ExecutionId(asked["request"]), prompt_of(asked["content"]))
+            question = Question(ExecutionId(asked["request"]), parse_prompt(asked["content"]))
         self._listener.on_caught_up(requests, question)
 
     # --- messages ----------------------------------------------------------------------------
@@ -361,6 +361,10 @@ class NannyLink:
         elif event == "interrupted":
             if notice.get("session") not in (self._manager_session, self.session):
                 self._listener.on_interrupted()
+        elif event == "answered":
+            told = answer_told(notice["request"], notice["prompt"], notice["value"])
+            told.position = record.position
+            self._listener.on_messages([told])
         elif event == "cut":
             log.warning("kernel %s: output is missing: %s", self.kernel_id, notice)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 import zmq
 
-from notebook_exec.core.model import Json
-from notebook_exec.kernels.messages import ProtocolError, Received, Wire
+from notebook_exec.core.model import Json, Prompt
+from notebook_exec.kernels.messages import ProtocolError, Received, Wire, prompt_of
 from notebook_exec.kernels.peer import Connection
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,7 @@ _TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin":
 # What one kernel may take of one turn of the event loop; there may be a hundred of them (L1).
 _SLICE_MESSAGES = 256
 _SLICE_S = 0.002
+_NO_PROMPT = Prompt("", password=False)
 _RECONNECT_INTERVAL_MS = 25  # a kernel that starts binds its ports a while after we connect
 
 
@@ -45,7 +46,7 @@ class Sockets:
         self._scheduled: asyncio.Handle | None = None
         self._closed = False
         self._dropped = 0
-        self._input_request = ("", b"{}")  # parent id and header of the last one
+        self._input_request = ("", b"{}", _NO_PROMPT)  # the last one: parent id, header, question
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         context = context or zmq.Context.instance()
         for channel, kind in _TYPES.items():
@@ -95,10 +96,10 @@ class Sockets:
         # Sending can use up the descriptor's notice that something came: look.
         self._wake()
 
-    def input_header(self, parent_id: str) -> bytes:
-        """The header of the last input_request, if it is one of ``parent_id``, else ``b"{}"``."""
-        asked_by, header = self._input_request
-        return header if asked_by == parent_id else b"{}"
+    def input_request(self, parent_id: str) -> tuple[bytes, Prompt]:
+        """Header and question of the last input_request, if ``parent_id`` asks; else of none."""
+        asked_by, header, question = self._input_request
+        return (header, question) if asked_by == parent_id else (b"{}", _NO_PROMPT)
 
     async def drain(self, limit_s: float) -> None:
         """Wait until all that has come is delivered, or ``limit_s`` seconds."""
@@ -159,7 +160,8 @@ class Sockets:
             append(received)
             if channel == "stdin" and received[0].msg_type == "input_request":
                 header = self._wire.header_frame(frames)
-                self._input_request = (received[0].parent_id, header)
+                question = prompt_of(received[0].content)
+                self._input_request = (received[0].parent_id, header, question)
             if time.perf_counter() > deadline:
                 break
         return True

@@ -18,7 +18,7 @@ from notebook_exec.kernels.activity import Activity
 from notebook_exec.kernels.handshake import Handshake
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.managers import KernelManager
-from notebook_exec.kernels.messages import Parent, Received, Wire
+from notebook_exec.kernels.messages import Parent, Received, Wire, answer_told
 from notebook_exec.kernels.peer import PeerMonitor
 from notebook_exec.kernels.room_for_output import ask_for_room, is_about_room
 from notebook_exec.kernels.sockets import Sockets
@@ -86,13 +86,16 @@ class ZmqLink:
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         """See ``Link.answer_input``."""
         if self._sockets is not None and self._wire is not None:
+            parent, asked = self._sockets.input_request(execution_id)
             frames = self._wire.build(
                 "input_reply",
                 uuid.uuid4().hex,
                 {"status": "ok", "value": value},
-                parent_header=self._sockets.input_header(execution_id),
+                parent_header=parent,
             )
             self._sockets.send("stdin", frames)
+            shown = None if asked.password else value
+            self._listener.on_messages([answer_told(execution_id, asked.prompt, shown)])
 
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         """See ``Link.send_comm``."""

@@ -60,6 +60,15 @@ def header(frame: bytes) -> Header:
         return Header("", "", "")
 
 
+def content(message: Message) -> dict[str, Any]:
+    """What ``message`` says; nothing where that is no object."""
+    try:
+        fields = json.loads(message.content_frame)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 class Signer:
     """Signs what the nanny says itself, and checks what it acts on."""
 

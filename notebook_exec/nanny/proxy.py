@@ -10,7 +10,7 @@ import zmq
 
 from notebook_exec.nanny.back import Back
 from notebook_exec.nanny.front import Front
-from notebook_exec.nanny.jupyter import Header, Message, Signer, header, split
+from notebook_exec.nanny.jupyter import Header, Message, Signer, content, header, split
 from notebook_exec.nanny.reactor import Reactor
 
 LINK_IDENTITY = b"\0notebook_exec link"
@@ -32,6 +32,9 @@ class ProxyOwner(Protocol):
 
     def interrupt(self, session: str) -> bool:
         """A client asks for an interrupt; whether it was done by a signal."""
+
+    def answered(self, request: str, prompt: str, value: str | None) -> None:
+        """The server's answer to a question is on its way; None is a password."""
 
 
 class _Request(NamedTuple):
@@ -142,11 +145,24 @@ class Proxy:
         if message is None or self._back is None:
             return
         if channel == "stdin":
-            self._question = None
+            self._note_answer(message)
         if channel == "shell" and not self._back.is_ready:
             self._waiting.append(message)
         else:
             self._forward(channel, message)
+
+    def _note_answer(self, reply: Message) -> None:
+        """With its place among the outputs, so that the server shows it there, and once."""
+        question, self._question = self._question, None
+        if question is None:
+            return
+        asked, value = content(question), content(reply).get("value")
+        is_secret = asked.get("password") is True or not isinstance(value, str)
+        self._owner.answered(
+            header(question.parent_frame).msg_id,
+            str(asked.get("prompt") or ""),
+            None if is_secret else value,
+        )
 
     # --- from the clients -------------------------------------------------------------------
 

@@ -119,6 +119,12 @@ class Supervisor:
         self._process.signal(signal.SIGINT)
         return True
 
+    def answered(self, request: str, prompt: str, value: str | None) -> None:
+        """By the server, which shows it when it finds it among the outputs."""
+        fields = {"event": "answered", "request": request, "prompt": prompt, "value": value}
+        self._journal.note(fields)
+        self._has_news = True
+
     # --- commands ---------------------------------------------------------------------------
 
     def _on_start(self, frame: Frame) -> Answer:

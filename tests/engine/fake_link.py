@@ -41,8 +41,10 @@ class FakeLink:
         self.comms: list[tuple[str, dict[str, Json]]] = []
         self.interrupts = 0
         self.restarts = 0
+        self._asked = ("", False)
         self.is_closed = False
         self.is_ready_at_once = True
+        self.delivers_answers = True
         self.open_error: KernelStartError | None = None
         self._told = asyncio.Event()
 
@@ -76,6 +78,10 @@ class FakeLink:
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         self.answers.append((execution_id, value))
+        if self.delivers_answers:
+            prompt, password = self._asked
+            content = {"prompt": prompt, "value": None if password else value}
+            self.say("input_reply", execution_id, content, channel="stdin")
 
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         self.comms.append((comm_id, data))
@@ -134,6 +140,7 @@ class FakeLink:
         self.say("stream", sent.id, {"name": name, "text": text})
 
     def ask(self, sent: Sent, prompt: str, *, password: bool = False) -> None:
+        self._asked = (prompt, password)
         content = {"prompt": prompt, "password": password}
         self.say("input_request", sent.id, content, channel="stdin")
 
@@ -186,6 +193,7 @@ class FakeHost:
         self.may_start: asyncio.Event | None = None
         self.start_error: KernelStartError | None = None
         self.is_ready_at_once = True
+        self.delivers_answers = True
 
     def add(self, kernel_id: str, *paths: str) -> KernelId:
         """A kernel that runs already."""

@@ -169,30 +169,43 @@ async def test_r2_a_request_that_never_arrived_is_sent(crash: Crash) -> None:
 
 
 async def test_p5_a_prompt_that_was_answered_is_gone(crash: Crash) -> None:
-    """P5: the answer had arrived, but was not stored."""
+    """P5, R2: the answer had arrived, but was not stored; it is shown."""
     _, (a,) = await crash.submit("a")
     crash.journal.begin(a)
     crash.journal.say("input_request", a, {"prompt": "?", "password": False}, "stdin")
     await crash.stored(3)
-    await crash.restart()
+    position = await crash.restart()
     assert (await crash.world.engine.get(a)).execution.prompt == Prompt("?", False)
+    crash.journal.link.is_closed = True
+    crash.journal.say("input_reply", a, {"prompt": "?", "value": "yes"}, "stdin")
+    crash.journal.print(a, "on\n")
+    crash.journal.link.is_closed = False
+    crash.journal.replay(position)
     crash.caught_up(a)
     await crash.world.engine.ledger.wait(a, lambda e: e.prompt is None, 20)
     assert (await crash.world.engine.get(a)).execution.state.value == "running"
+    assert text_of(await crash.world.engine.outputs(a)) == "? yes\non\n"
 
 
 async def test_p5_a_prompt_whose_answer_never_arrived_is_back(crash: Crash) -> None:
-    """P5: the answer was stored, but the kernel still waits."""
+    """P5, R2: that it was answered was stored, but the kernel still waits: no echo is left."""
     _, (a,) = await crash.submit("a")
     crash.journal.begin(a)
     crash.journal.say("input_request", a, {"prompt": "?", "password": True}, "stdin")
     await crash.stored(3)
+    crash.journal.link.delivers_answers = False
     await crash.world.engine.answer(a, "secret", ADA)
     await crash.world.engine.ledger.wait(a, lambda e: e.prompt is None, 20)
     await crash.restart()
     crash.caught_up(a, question=Question(a, Prompt("?", True)))
     await crash.world.engine.ledger.wait(a, lambda e: e.prompt is not None, 20)
     assert (await crash.world.engine.get(a)).execution.prompt == Prompt("?", True)
+    crash.journal.link.delivers_answers = False
+    await crash.world.engine.answer(a, "secret", ADA)
+    await crash.world.engine.ledger.wait(a, lambda e: e.prompt is None, 20)
+    assert text_of(await crash.world.engine.outputs(a)) == ""  # until the kernel has it
+    crash.journal.say("input_reply", a, {"prompt": "?", "value": None}, "stdin")
+    assert text_of(await crash.world.engine.outputs(a)) == "? ········\n"
 
 
 async def test_k1_the_cell_that_was_next_says_why_it_did_not_run(crash: Crash) -> None:

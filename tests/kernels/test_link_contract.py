@@ -72,7 +72,10 @@ async def test_o19_a_slow_listener_loses_nothing(bench: Bench, factory: LinkFact
 
 
 async def test_p1_input_is_asked_and_answered(bench: Bench, factory: LinkFactory) -> None:
-    """P1: the prompt reaches the link that asked for the run, and only that one."""
+    """P1, P3: the prompt reaches the link that asked for the run, and only that one.
+
+    That the kernel was answered is told in its place among the messages; a password is not.
+    """
     kernel_id = await bench.start()
     link, recorder = await bench.ready(kernel_id, factory)
     _, other = await bench.ready(kernel_id, factory)
@@ -86,6 +89,10 @@ async def test_p1_input_is_asked_and_answered(bench: Bench, factory: LinkFactory
         link.answer_input(ExecutionId("e1"), "ü€")
     await recorder.done("e1")
     assert recorder.text("e1") == "ü€ü€\n"
+    told = [answer.content for answer in recorder.of("e1", "input_reply")]
+    assert told == [{"prompt": "a? ", "value": "ü€"}, {"prompt": "b? ", "value": None}]
+    stdin = [message.msg_type for message in recorder.of("e1") if message.channel == "stdin"]
+    assert stdin == ["input_request", "input_reply"] * 2
     await other.until(lambda: other.is_idle("e1"))
     assert not other.of("e1", "input_request")
 
