@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pycrdt import merge_updates
@@ -43,8 +44,11 @@ READ_ONLY = {
 class Transport(Protocol):
     """One websocket."""
 
-    async def send(self, data: bytes) -> None:
-        """Send one message; return when the socket has taken it (back pressure)."""
+    def send(self, data: bytes) -> Awaitable[None]:
+        """Send one message; done when the socket has taken it (back pressure).
+
+        If it can, it sends before it returns. Raises, whatever it likes, when the socket is gone.
+        """
 
     def close(self, code: int, reason: str) -> None:
         """Close the socket."""
@@ -77,7 +81,7 @@ class RoomClient:
         self._transport = transport
         self._queue: deque[Outgoing] = deque()
         self._backlog_bytes = 0
-        self._wake = asyncio.Event()
+        self._sending: asyncio.Future[None] | None = None
         self._is_gone = False
         self._is_told = False
         self._is_answering = False
@@ -85,7 +89,6 @@ class RoomClient:
         self._unplaced_bytes = 0
         self._save_ids: list[int] = []
         self._saving: asyncio.Task[None] | None = None
-        self._sender = asyncio.get_running_loop().create_task(self._send_all())
 
     # --- its end ---
 
@@ -95,7 +98,6 @@ class RoomClient:
             return
         self._is_gone = True
         self._queue.clear()
-        self._sender.cancel()
         self._room.leave(self)
 
     def close(self, code: int, reason: str) -> None:
@@ -112,7 +114,7 @@ class RoomClient:
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """What runs for it, and may still run for a moment after its end."""
-        return [self._sender] if self._saving is None else [self._sender, self._saving]
+        return [] if self._saving is None else [self._saving]
 
     # --- what it sends ---
 
@@ -231,35 +233,45 @@ class RoomClient:
             return
         self._queue.append(outgoing)
         self._backlog_bytes += outgoing.counted_bytes
-        self._wake.set()
         if self._backlog_bytes > self._room.max_backlog_bytes:
             waiting = self._backlog_bytes
             self.close(TRY_AGAIN_LATER, f"it reads too slowly: {waiting} bytes are waiting")
+        elif self._sending is None:  # not by way of a task: its turn would come much later
+            self._send_next()
 
-    async def _send_all(self) -> None:
-        try:
-            while True:
-                while self._queue:
-                    await self._send_next()
-                self._wake.clear()
-                await self._wake.wait()
-        except Exception as error:
-            # Root of the task: whatever a socket raises, the client is gone.
-            log.debug("%s left: %r", self.user.username, error)
-            self.close(INTERNAL_ERROR, "sending failed")
-
-    async def _send_next(self) -> None:
+    def _send_next(self) -> None:
         outgoing = self._queue.popleft()
         data, counted_bytes = outgoing.data, outgoing.counted_bytes
         if outgoing.update is not None and len(self._queue) >= MERGE_FROM:
             data, counted_bytes = self._merge(outgoing, outgoing.update)
-        await self._transport.send(data)
+        try:
+            self._sending = asyncio.ensure_future(self._transport.send(data))
+        except Exception as error:
+            self._sending_failed(error)
+            return
+        self._sending.add_done_callback(partial(self._on_sent, counted_bytes))
+
+    def _on_sent(self, counted_bytes: int, sending: asyncio.Future[None]) -> None:
+        self._sending = None
+        error = None if sending.cancelled() else sending.exception()
+        if self._is_gone:
+            return
+        if error is not None or sending.cancelled():
+            self._sending_failed(error)
+            return
         self._backlog_bytes -= counted_bytes
         if counted_bytes == 0 and self._is_answering:
             self._is_answering = False
             if self._asked_again is not None:
                 state, self._asked_again = self._asked_again, None
                 self._ask(state)
+        if self._queue and self._sending is None:
+            self._send_next()
+
+    def _sending_failed(self, error: BaseException | None) -> None:
+        """Whatever a socket raises, the client is gone."""
+        log.debug("%s left: %r", self.user.username, error)
+        self.close(INTERNAL_ERROR, "sending failed")
 
     def _merge(self, first: Outgoing, update: bytes) -> tuple[bytes, int]:
         """One message of the updates at the head of the queue."""

@@ -452,7 +452,7 @@ class Engine:
             request.id, submission.idempotency_key, submission.body_sha256, time.time()
         )
         self._store.submit([put, *map(PutExecution, request.executions)], stored)
-        await asyncio.shield(done)
+        await done
 
     # --- after commits ------------------------------------------------------------------------
 

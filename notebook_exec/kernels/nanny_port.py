@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from notebook_exec.kernels.nanny_client import NannyAddress, NannyClient, NannyR
 log = logging.getLogger(__name__)
 
 _WINDOW_BYTES = 8 * 2**20
-_SLICE_S = 0.005
+_ACK_S = 0.05
 
 
 class NannyPort:
@@ -53,6 +52,8 @@ class NannyPort:
         self._was_connected = False
         self._closed = False
         self._scheduled: asyncio.Handle | None = None
+        self._acked = 0
+        self._acking: asyncio.TimerHandle | None = None
         self._monitor = self._client.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED)
         self._monitor.linger = 0
         self._client.connect()
@@ -69,9 +70,15 @@ class NannyPort:
             self._wake()  # sending can use up the descriptor's notice that something came
 
     def ack(self, position: int) -> None:
-        """All up to ``position`` is stored."""
-        if self._is_attached and not self._closed:
-            self._client.send(Kind.ACK, {"position": position})
+        """All up to ``position`` is stored. The nanny hears it soon: nothing waits for it."""
+        self._acked = position
+        if self._acking is None and not self._closed:
+            self._acking = self._loop.call_later(_ACK_S, self._send_ack)
+
+    def _send_ack(self) -> None:
+        self._acking = None
+        if self._is_attached:
+            self._client.send(Kind.ACK, {"position": self._acked})
             self._wake()
 
     def close(self) -> None:
@@ -79,8 +86,9 @@ class NannyPort:
         if self._closed:
             return
         self._closed = True
-        if self._scheduled is not None:
-            self._scheduled.cancel()
+        for handle in (self._scheduled, self._acking):
+            if handle is not None:
+                handle.cancel()
         self._loop.remove_reader(self._monitor.FD)
         self._loop.remove_reader(self._client.socket.FD)
         self._client.socket.disable_monitor()
@@ -128,11 +136,10 @@ class NannyPort:
             self._scheduled = self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Take one slice of what has come."""
+        """Take what has come, up to a chunk of the journal: what came of that goes out first."""
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
-        deadline = time.perf_counter() + _SLICE_S
         while not self._closed:
             try:
                 frame = self._client.receive()
@@ -143,7 +150,7 @@ class NannyPort:
             if frame is None:
                 return
             self._handle(frame)
-            if time.perf_counter() > deadline:
+            if frame.kind is Kind.JOURNAL:
                 self._wake()
                 return
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from collections.abc import Awaitable
+
+from tornado.websocket import WebSocketHandler
 
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5: a close frame's payload has 125 bytes, 2 are the code
 
 
 class SocketTransport:
-    """Sends to one websocket; raises ConnectionError when it is gone."""
+    """Sends to one websocket."""
 
     def __init__(self, handler: WebSocketHandler) -> None:
         self._handler = handler
 
-    async def send(self, data: bytes) -> None:
-        """Send one message and wait until the socket has taken it (back pressure)."""
-        try:
-            await self._handler.write_message(data, binary=True)
-        except (WebSocketClosedError, StreamClosedError) as error:
-            raise ConnectionError("the websocket is closed") from error
+    def send(self, data: bytes) -> Awaitable[None]:
+        """Send one message, at once if the socket takes it. WebSocketClosedError if it is gone."""
+        return self._handler.write_message(data, binary=True)
 
     def close(self, code: int, reason: str) -> None:
         """Close it; what a close frame cannot hold of ``reason`` is cut off."""
