@@ -193,9 +193,15 @@ async def measure_latency(system: System, case: Case, opened: Opened) -> dict[st
     times = []
     for index in range(1, 1 + len(case.cells)):
         meter = CellMeter(client, index)
-        started_at = time.perf_counter()
+        started_at = 0.0
+
+        async def ask(index: int = index) -> None:
+            nonlocal started_at
+            started_at = time.perf_counter()
+            await system.run(opened.notebook, [index])
+
         # The output may be there before the answer to the request is.
-        request = asyncio.create_task(system.run(opened.notebook, [index]))
+        request = asyncio.create_task(ask())
         seen_at = await wait_for(client, partial(has_text, meter, case.expected), STALL_S)
         times.append(seen_at - started_at)
         await request

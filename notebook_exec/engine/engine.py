@@ -358,8 +358,10 @@ class Engine:
             return Accepted(RequestId(str(uuid4())), [], False)
         kernel_id, is_new = self._kernel_named(submission), False
         if kernel_id is None:
+            revision = None if notebook is None else notebook.revision
             kernel_id, is_new = await self._kernel_for(submission, live)
-            runs = admit(submission, notebook)  # as it is now: the wait for the kernel is over
+            if notebook is not None and notebook.revision != revision:
+                runs = admit(submission, notebook)  # edited while the kernel was looked up
         runner = self._runner_for(kernel_id, max(1, len(runs)))
         if is_new and live is not None:
             runner.starting_for = live.document_id  # before anyone else looks for a kernel
