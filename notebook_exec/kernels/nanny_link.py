@@ -323,8 +323,8 @@ class NannyLink:
 
     def _hand_on(self, batch: list[Received]) -> None:
         if batch:
-            self._activity.saw(batch)
             self._listener.on_messages([message for message, _ in batch])
+            self._activity.saw(batch)
 
     def _parse(self, record: Record) -> Received | None:
         """None for what is not ours: the replies of another link to the same kernel."""
