@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import zmq
 
+from notebook_exec import multipart
 from notebook_exec.core import wire
 from notebook_exec.core.wire import Frame, Kind, Lease
 
@@ -90,7 +91,7 @@ class NannyClient:
         """
         while True:
             try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+                frames = multipart.receive(self.socket)
             except zmq.Again:
                 return None
             try:
@@ -130,4 +131,4 @@ class NannyClient:
         return frame
 
     def _transmit(self, frames: list[bytes]) -> None:
-        self.socket.send_multipart(frames, zmq.NOBLOCK)
+        multipart.send(self.socket, frames)

@@ -86,9 +86,11 @@ class NannyPort:
         if self._closed:
             return
         self._closed = True
-        for handle in (self._scheduled, self._acking):
-            if handle is not None:
-                handle.cancel()
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        if self._acking is not None:
+            self._acking.cancel()
+            self._send_ack()
         self._loop.remove_reader(self._monitor.FD)
         self._loop.remove_reader(self._client.socket.FD)
         self._client.socket.disable_monitor()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import zmq
 
+from notebook_exec import multipart
 from notebook_exec.core.model import Json, Prompt
 from notebook_exec.kernels.messages import ProtocolError, Received, Wire, prompt_of
 from notebook_exec.kernels.peer import Connection
@@ -92,7 +93,7 @@ class Sockets:
 
     def send(self, channel: str, frames: list[bytes]) -> None:
         """Send at once, or as soon as there is a connection."""
-        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        multipart.send(self._sockets[channel], frames)
         # Sending can use up the descriptor's notice that something came: look.
         self._wake()
 
@@ -145,11 +146,11 @@ class Sockets:
 
     def _read(self, channel: str, socket: zmq.Socket[bytes], batch: list[Received]) -> bool:
         """Add at most one slice of what ``channel`` holds; whether there may be more."""
-        receive, parse, append = socket.recv_multipart, self._wire.parse, batch.append
+        parse, append = self._wire.parse, batch.append
         deadline = time.perf_counter() + _SLICE_S
         for _ in range(_SLICE_MESSAGES):
             try:
-                frames = receive(zmq.NOBLOCK)
+                frames = multipart.receive(socket)
             except zmq.Again:
                 return False
             try:

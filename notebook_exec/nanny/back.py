@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import zmq
 
+from notebook_exec import multipart
 from notebook_exec.nanny.config import CHANNELS
 from notebook_exec.nanny.jupyter import DELIMITER, Message, Signer, header, split
 from notebook_exec.nanny.ports import HOST, HeldPorts
@@ -88,7 +89,7 @@ class Back:
 
     def send(self, channel: str, frames: list[bytes]) -> None:
         """Send a request; the frames before the delimiter come back with its answers."""
-        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        self._reactor.send(self._sockets[channel], frames)
 
     def drain(self, limit_s: float) -> None:
         """The process is gone: take what it said last, until nothing more comes."""
@@ -138,14 +139,14 @@ class Back:
     # --- reading ----------------------------------------------------------------------------
 
     def _read_iopub(self) -> None:
-        receive, hand_on, mark = (
-            self._sockets["iopub"].recv_multipart,
+        socket, hand_on, mark = (
+            self._sockets["iopub"],
             self._on_iopub,
             self._signer.session_mark,
         )
         for _ in range(_SLICE_MESSAGES):
             try:
-                frames = receive(zmq.NOBLOCK)
+                frames = multipart.receive(socket)
             except zmq.Again:
                 break
             try:
@@ -166,7 +167,7 @@ class Back:
     def _read(self, channel: str) -> None:
         for _ in range(_SLICE_MESSAGES):
             try:
-                frames = self._sockets[channel].recv_multipart(zmq.NOBLOCK)
+                frames = multipart.receive(self._sockets[channel])
             except zmq.Again:
                 return
             message = split(frames)

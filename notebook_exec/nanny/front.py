@@ -7,6 +7,7 @@ import os
 import zmq
 
 from notebook_exec.nanny.config import CHANNELS, Config
+from notebook_exec.nanny.reactor import Reactor
 
 Socket = zmq.Socket[bytes]
 
@@ -23,8 +24,9 @@ _IOPUB_BACKLOG = 10_000  # messages a client may be behind; ten times what ipyke
 class Front:
     """Five bound sockets, by channel."""
 
-    def __init__(self, context: zmq.Context[Socket], config: Config) -> None:
+    def __init__(self, context: zmq.Context[Socket], reactor: Reactor, config: Config) -> None:
         """Raises ``zmq.ZMQError`` if a port that was asked for is taken."""
+        self._reactor = reactor
         self._config = config
         self.sockets: dict[str, Socket] = {}
         self.ports: dict[str, int] = {}
@@ -36,11 +38,11 @@ class Front:
 
     def send(self, channel: str, frames: list[bytes]) -> None:
         """Send to the client whose identity is the first frame, or to nobody if it is gone."""
-        self.sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        self._reactor.send(self.sockets[channel], frames)
 
     def publish(self, frames: list[bytes]) -> None:
         """Send to all who listen on iopub. Never waits: who is too far behind misses some."""
-        self.sockets["iopub"].send_multipart(frames)
+        self._reactor.send(self.sockets["iopub"], frames)
 
     def close(self) -> None:
         """Close the ports, after what was sent has left."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import zmq
 
+from notebook_exec import multipart
 from notebook_exec.core import wire
 from notebook_exec.core.wire import Kind, Lease
 from notebook_exec.nanny.journal import CHUNK_BYTES, Cursor, Journal
@@ -130,7 +131,7 @@ class LinkServer:
     def _read(self) -> None:
         for _ in range(100):
             try:
-                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                identity, *frames = multipart.receive(self._socket)
             except zmq.Again:
                 return
             if wire.is_hello(frames):
@@ -263,6 +264,6 @@ class LinkServer:
 
     def _transmit(self, identity: bytes, frames: list[bytes]) -> None:
         try:
-            self._socket.send_multipart([identity, *frames], zmq.NOBLOCK)
+            self._reactor.send(self._socket, [identity, *frames])
         except zmq.ZMQError:  # it is gone, and comes back with a hello
             self._peers.pop(identity, None)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import zmq
 
+from notebook_exec import multipart
 from notebook_exec.nanny.back import Back
 from notebook_exec.nanny.front import Front
 from notebook_exec.nanny.jupyter import Header, Message, Signer, content, header, split
@@ -172,7 +173,7 @@ class Proxy:
         def read() -> None:
             for _ in range(_SLICE_MESSAGES):
                 try:
-                    message = split(socket.recv_multipart(zmq.NOBLOCK))
+                    message = split(multipart.receive(socket))
                 except zmq.Again:
                     return
                 if message is not None and self._signer.is_signed(message.frames):
@@ -208,7 +209,7 @@ class Proxy:
         socket = self._front.sockets["hb"]
         for _ in range(_SLICE_MESSAGES):
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                frames = multipart.receive(socket)
             except zmq.Again:
                 return
             if self._back is not None:

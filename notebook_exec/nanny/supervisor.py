@@ -48,7 +48,7 @@ class Supervisor:
         self._journal = Journal(
             config.spool, limit_bytes=config.max_journal_bytes, first=config.first_position
         )
-        self.front = Front(self._context, config)
+        self.front = Front(self._context, self._reactor, config)
         self.link = LinkServer(
             self._context,
             self._reactor,
