@@ -120,6 +120,11 @@ async function lettersInAFlood(
   notebook: NotebookPage
 ): Promise<{ letters: number[]; lines: number }> {
   const { page } = notebook;
+  // JupyterLab places the editors of a long notebook little by little, which is another load.
+  await page.waitForFunction(
+    cells => document.querySelectorAll('.jp-Notebook-cell .cm-editor').length === cells,
+    CELLS
+  );
   await notebook.run(1);
   await notebook.output(1).getByText('line').first().waitFor();
   await notebook.cell(0).locator('.cm-content').click();
