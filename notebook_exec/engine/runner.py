@@ -348,14 +348,15 @@ class KernelRunner(LinkListener):
         self._after()
 
     def _perform(self, effects: Sequence[s.Effect]) -> None:
+        for effect in effects:  # the kernel works while we keep our books
+            if isinstance(effect, s.SendExecute):
+                self._send(effect.execution_id)
         for effect in effects:
             match effect:
                 case s.Changed():
                     self._changed(effect)
                 case s.ClearCell():
                     self._clear(effect.execution_id)
-                case s.SendExecute():
-                    self._send(effect.execution_id)
                 case s.SendInterrupt():
                     self._spawn(self._interrupt())
                 case s.SendRestart():

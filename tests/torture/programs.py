@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 SETUP = (
@@ -26,6 +26,11 @@ class Program:
     source: str
     steps: tuple[Step, ...] = ()
     error: str = ""
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether it draws a progress bar."""
+        return any(step[0] == "bar" for step in self.steps)
 
     @property
     def outputs(self) -> Seen:
@@ -101,13 +106,6 @@ def follows(program: Program, looks: list[Seen]) -> bool:
     """Whether ``looks`` can be seen one after the other while the program runs."""
     follower = Follower(program)
     return all(follower.reach(look) for look in looks)
-
-
-def without_lost_echo(program: Program, ended: dict[str, Any]) -> Program:
-    """The program, with what was typed left out if it is not in the outputs."""
-    shown = str(ended["outputs"])
-    steps = (step for step in program.steps if step[0] != "echo" or step[1].strip() in shown)
-    return replace(program, steps=tuple(steps))
 
 
 def random_program(rng: random.Random) -> Program:

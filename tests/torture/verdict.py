@@ -94,7 +94,7 @@ def _broken_off(run: Run, done: set[str], times: int) -> list[str]:
     if outputs and outputs[-1]["output_type"] == "error" and body["state"] != "cancelled":
         error = outputs.pop()["ename"]
     end: End = (body["state"], body.get("reason") or "", error)
-    found = _without_notice(seen(outputs))
+    found = _bar_open(run.program, _without_notice(seen(outputs)))
     if end[0] == "cancelled" and times == 0 and any(end[1] in WAITED[what] for what in done):
         return []  # it had been queued: its cell shows an earlier run's outputs
     allowed = {e for what in done for e in RAN[what]}
@@ -112,7 +112,7 @@ def _backwards(run: Run, found: Seen) -> list[str]:
     """Whether something that a page was shown was taken back."""
     wrong = []
     for looks in run.looks:
-        without = [_without_notice(look) for look in looks]
+        without = [_bar_open(run.program, _without_notice(look)) for look in looks]
         if not follows(run.program, [*without, found]):
             wrong.append(
                 f"{run.tag}: a page saw what is not so in the end: {run.body['state']}: "
@@ -125,6 +125,13 @@ def _without_notice(look: Seen) -> Seen:
     """Without the error output that says how it was broken off: ours, or the kernel's last word."""
     said = {("error", "KernelDied"), ("error", "ServerStopped"), ("error", "KeyboardInterrupt")}
     return look[:-1] if look and look[-1] in said else look
+
+
+def _bar_open(program: Program, look: Seen) -> Seen:
+    """Without the end of the line that tqdm writes when it is interrupted."""
+    if program.has_bar and look and look[-1][1].endswith("\n"):
+        return (*look[:-1], (look[-1][0], look[-1][1][:-1]))
+    return look
 
 
 def difference(found: Seen, wanted: Seen) -> str:

@@ -18,7 +18,7 @@ import nbformat
 from forking import ForkingServer
 from lasting import is_running, kernel_pids
 from page import Page
-from programs import ANSWER, SETUP, Program, random_program, without_lost_echo
+from programs import ANSWER, SETUP, Program, random_program
 from verdict import Run, judge
 
 CELLS = 5
@@ -43,8 +43,6 @@ class Notebook:
         self.runs: list[Run] = []
         self.done_at: dict[str, float] = {}
         """What was done to its kernel, and when."""
-        self.is_forgiven = False
-        """What was shown or typed since it was submitted may be lost: the user was told (R7)."""
         self.submitted_at = 0.0
         self.last_started: dict[str, str] = {}
         """By cell: the execution whose outputs it shows."""
@@ -129,7 +127,7 @@ class World:
             note = f"with open({str(self._ran)!r}, 'a') as ran: ran.write('{tag}\\n')\n"
             cells.append({"cell_id": f"c{index}", "source": note + program.source})
             tags.append(tag)
-        notebook.submitted_at, notebook.is_forgiven = time.monotonic(), False
+        notebook.submitted_at = time.monotonic()
         for page in (*notebook.pages, *notebook.away):
             page.forgives = False
         executions = await asyncio.to_thread(self.server.submit, notebook.path, cells)
@@ -211,7 +209,6 @@ class World:
             self.story.append("it had changes in memory")
             self.tally["server killed while its disk was full"] += 1
             for notebook in self.notebooks:
-                notebook.is_forgiven = True
                 for page in (*notebook.pages, *notebook.away):
                     page.forgives = True
 
@@ -399,9 +396,6 @@ class World:
         for run in notebook.runs:
             pages = (*notebook.pages, *notebook.away)
             run.looks = [page.looks.pop(run.execution_id, []) for page in pages]
-        if notebook.is_forgiven:
-            for run in notebook.runs:
-                run.program = without_lost_echo(run.program, run.body)
         wrong = judge(notebook.runs, notebook.done, times_run)
         entries, cells = fresh.entries(), fresh.cells()
         for run in notebook.runs:
