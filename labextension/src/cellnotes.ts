@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 
 import { placeBelowOutputs } from './cellplace';
 import { Entries } from './entries';
+import { CONTENT_MS, Lookout } from './lookout';
 import { INote, INoteContext, NoteAction, isBeingStopped, noteOf } from './notes';
 
 const TICK_MS = 1000;
@@ -26,7 +27,7 @@ export class CellNotes implements IDisposable {
     this._page = page;
     this._trans = trans;
     entries.changed.connect(this.refresh, this);
-    panel.content.modelContentChanged.connect(this.refresh, this);
+    panel.content.modelContentChanged.connect(this._onContent, this);
     panel.content.cellInViewportChanged.connect(this.refresh, this);
     panel.sessionContext.statusChanged.connect(this.refresh, this);
     this._look();
@@ -41,11 +42,11 @@ export class CellNotes implements IDisposable {
       return;
     }
     this._isDisposed = true;
-    window.clearTimeout(this._timer);
+    this._lookout.cancel();
     this._entries.changed.disconnect(this.refresh, this);
     this._panel.sessionContext.statusChanged.disconnect(this.refresh, this);
     if (!this._notebook.isDisposed) {
-      this._notebook.modelContentChanged.disconnect(this.refresh, this);
+      this._notebook.modelContentChanged.disconnect(this._onContent, this);
       this._notebook.cellInViewportChanged.disconnect(this.refresh, this);
     }
     this._boxes.forEach(box => box.dispose());
@@ -54,15 +55,14 @@ export class CellNotes implements IDisposable {
 
   /** Changes come in crowds; they are looked at once, after the last of this turn. */
   refresh(): void {
-    if (!this._isDue) {
-      this._isDue = true;
-      window.clearTimeout(this._timer);
-      this._timer = window.setTimeout(() => this._look());
-    }
+    this._lookout.within(0);
+  }
+
+  private _onContent(): void {
+    this._lookout.within(CONTENT_MS);
   }
 
   private _look(): void {
-    this._isDue = false;
     const context = this._page.context();
     const shown = new Set<CodeCell>();
     const stopping = new Map<string, number>();
@@ -87,8 +87,8 @@ export class CellNotes implements IDisposable {
         this._boxes.delete(cell);
       }
     }
-    if (stopping.size > 0 && !this._isDue) {
-      this._timer = window.setTimeout(() => this._look(), TICK_MS);
+    if (stopping.size > 0) {
+      this._lookout.within(TICK_MS);
     }
   }
 
@@ -108,8 +108,7 @@ export class CellNotes implements IDisposable {
   }
 
   private _isDisposed = false;
-  private _isDue = false;
-  private _timer = 0;
+  private readonly _lookout = new Lookout(() => this._look());
   private _stopping = new Map<string, number>();
   private readonly _panel: NotebookPanel;
   private readonly _notebook: Notebook;

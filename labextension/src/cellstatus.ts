@@ -6,6 +6,7 @@ import { closeIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { IDisposable } from '@lumino/disposable';
 
 import { Entries } from './entries';
+import { CONTENT_MS, Lookout } from './lookout';
 import { IEntry, isFinal, isStarted, places, stopwatch } from './state';
 
 const QUEUED_CLASS = 'jp-nbexec-queued';
@@ -24,8 +25,8 @@ export class CellStatus implements IDisposable {
     this._entries = entries;
     this._cancel = cancel;
     this._trans = trans;
-    entries.changed.connect(this._schedule, this);
-    panel.content.modelContentChanged.connect(this._schedule, this);
+    entries.changed.connect(this._onEntries, this);
+    panel.content.modelContentChanged.connect(this._onContent, this);
     this._refresh();
   }
 
@@ -38,31 +39,24 @@ export class CellStatus implements IDisposable {
       return;
     }
     this._isDisposed = true;
-    window.clearTimeout(this._timer);
-    this._entries.changed.disconnect(this._schedule, this);
+    this._lookout.cancel();
+    this._entries.changed.disconnect(this._onEntries, this);
     if (!this._notebook.isDisposed) {
-      this._notebook.modelContentChanged.disconnect(this._schedule, this);
+      this._notebook.modelContentChanged.disconnect(this._onContent, this);
     }
     this._badges.forEach(badge => badge.dispose());
     this._badges.clear();
   }
 
-  private _schedule(): void {
-    this._refreshAfter(0);
+  private _onEntries(): void {
+    this._lookout.within(0);
   }
 
-  /** Changes come in crowds; they are shown once, after the last of this turn. */
-  private _refreshAfter(ms: number): void {
-    const due = Date.now() + ms;
-    if (this._timer === 0 || due < this._due) {
-      window.clearTimeout(this._timer);
-      this._due = due;
-      this._timer = window.setTimeout(() => this._refresh(), ms);
-    }
+  private _onContent(): void {
+    this._lookout.within(CONTENT_MS);
   }
 
   private _refresh(): void {
-    this._timer = 0;
     const entries = this._entries.all();
     const cells = this._notebook.widgets.filter(cell => cell instanceof CodeCell);
     const before = places(
@@ -88,7 +82,7 @@ export class CellStatus implements IDisposable {
       }
     }
     if (isActive) {
-      this._refreshAfter(TICK_MS);
+      this._lookout.within(TICK_MS);
     }
   }
 
@@ -100,13 +94,12 @@ export class CellStatus implements IDisposable {
     }
     const next = badge.show(entry, before);
     if (next > 0) {
-      this._refreshAfter(next);
+      this._lookout.within(next);
     }
   }
 
   private _isDisposed = false;
-  private _timer = 0;
-  private _due = 0;
+  private readonly _lookout = new Lookout(() => this._refresh());
   private readonly _notebook: Notebook;
   private readonly _entries: Entries;
   private readonly _cancel: Cancel;

@@ -28,7 +28,7 @@ const LINE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-lineca
 
 const SHAPES: Record<ExecutionState, string> = {
   queued: `<circle cx="8" cy="8" r="5.2" ${LINE} stroke-dasharray="1.6 2.5"/>`,
-  running: `<circle class="jp-nbexec-ring" cx="8" cy="8" r="5.8" ${LINE} stroke-dasharray="27 10"/><path fill="currentColor" d="M6.6 5.6v4.8L10.6 8z"/>`,
+  running: `<circle cx="8" cy="8" r="5.8" ${LINE} stroke-dasharray="27 10"/><path fill="currentColor" d="M6.6 5.6v4.8L10.6 8z"/>`,
   waiting_input:
     '<path fill="currentColor" fill-rule="evenodd" d="M8 1.6a6.4 6.4 0 1 0 0 12.8A6.4 6.4 0 0 0 8 1.6zM8 4.2c1.5 0 2.6.9 2.6 2.2 0 1-.6 1.5-1.1 1.9-.5.4-.7.6-.7 1.1H7.2c0-1.2.6-1.7 1.1-2.1.4-.3.6-.5.6-.9 0-.5-.4-.8-.9-.8-.6 0-1 .4-1 1H5.4C5.4 5.2 6.5 4.2 8 4.2zM7.1 10.4h1.8v1.7H7.1z"/>',
   finished: `<path ${LINE} stroke-linejoin="round" d="M3.6 8.6l3 3 5.8-7"/>`,

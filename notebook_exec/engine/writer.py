@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 BURST = 5
 """How many frames may follow each other at once before ``interval_s`` holds: one cell's start,
 first output and end should not wait for each other."""
+FLOOD_FRAMES = 50
+"""After so many without a pause they come half as often: a page has work with each of them, and
+nobody sees more in fifty changes of a second than in twenty-five."""
 AT_ONCE = 0.0
 BEGIN_S = 0.01
 """How long the begin of a run waits for its first output: a short cell is one frame, not three."""
@@ -84,6 +87,7 @@ class NotebookWriter:
         self._alongside: list[object] = []
         self._dirty: dict[ExecutionId, tuple[CellId, KernelOutputs]] = {}
         self._tokens = float(BURST)
+        self._in_a_row = 0  # frames without a pause in which all tokens came back
         self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -136,9 +140,12 @@ class NotebookWriter:
         if not self._pending:
             return
         now = self._loop.time()
-        self._tokens = min(BURST, self._tokens + (now - self._last) / self._interval_s)
+        interval_s = self._interval_s * (1 if self._in_a_row < FLOOD_FRAMES else 2)
+        self._tokens = min(BURST, self._tokens + (now - self._last) / interval_s)
         self._last = now
-        due = now + max(within_s, (1 - self._tokens) * self._interval_s)
+        if self._tokens == BURST:
+            self._in_a_row = 0
+        due = now + max(within_s, (1 - self._tokens) * interval_s)
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -179,6 +186,7 @@ class NotebookWriter:
         if not self._pending:
             return
         self._tokens -= 1
+        self._in_a_row += 1
         frame, self._frame = self._frame, Frame()
         dirty, self._dirty = self._dirty, {}
         changed = list(self._changed.values())

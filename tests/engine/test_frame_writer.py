@@ -117,6 +117,54 @@ async def test_what_waits_is_written_when_it_is_due(tmp_path: Path) -> None:
     await desk.logs.close()
 
 
+class Clock:
+    """The part of an event loop that a writer needs, with a time that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, (), asyncio.get_running_loop())
+        self._timers.append(handle)
+        return handle
+
+    def move(self, seconds: float) -> None:
+        self.now += seconds
+        due = [timer for timer in self._timers if timer.when() <= self.now]
+        self._timers = [timer for timer in self._timers if timer not in due]
+        for timer in due:
+            if not timer.cancelled():
+                timer._run()
+
+
+async def test_a_flood_is_written_half_as_often_after_a_second(tmp_path: Path) -> None:
+    """L1: and after a pause as often as before."""
+    desk, clock = Desk(tmp_path, interval_s=0.02), Clock()
+    desk.writer._loop = clock  # type: ignore[assignment]
+    desk.writer._last = clock.now
+    frames: list[int] = []
+    for _ in range(3):
+        for _ in range(1000):
+            desk.print("line\n")
+            clock.move(0.001)
+        frames.append(len(desk.paper.frames) - sum(frames))
+    assert 50 <= frames[0] <= 50 + BURST
+    assert all(23 <= count <= 27 for count in frames[1:])
+    clock.move(0.04)  # what was gathered is written
+    clock.move(1)
+    before = len(desk.paper.frames)
+    for _ in range(2 * BURST):
+        desk.print("line\n")
+    assert len(desk.paper.frames) - before == BURST
+    clock.move(0.02)
+    assert len(desk.paper.frames) - before == BURST + 1
+    await desk.logs.close()
+
+
 async def test_q16_states_go_with_the_outputs_before_them(desk: Desk) -> None:
     """Q16, R4: one frame has both; it is published after the commit, the latest value only."""
     for number in range(BURST):

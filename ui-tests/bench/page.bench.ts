@@ -122,8 +122,9 @@ async function lettersInAFlood(
   const { page } = notebook;
   // JupyterLab places the editors of a long notebook little by little, which is another load.
   await page.waitForFunction(
-    cells => document.querySelectorAll('.jp-Notebook-cell .cm-editor').length === cells,
-    CELLS
+    cells => document.querySelectorAll('.jp-Notebook-cell .cm-editor').length >= cells - 1,
+    CELLS,
+    { timeout: 120_000 }
   );
   await notebook.run(1);
   await notebook.output(1).getByText('line').first().waitFor();
