@@ -33,7 +33,7 @@ FLOOD_FRAMES = 50
 """After so many without a pause they come half as often: a page has work with each of them, and
 nobody sees more in fifty changes of a second than in twenty-five."""
 AT_ONCE = 0.0
-BEGIN_S = 0.01
+BEGIN_S = 0.03
 """How long the begin of a run waits for its first output: a short cell is one frame, not three."""
 QUIET_S = 0.25
 """How long a change that shows nothing new waits for one that does."""

@@ -17,7 +17,12 @@ const LINES_PER_S = 2000;
 const SYSTEMS = ['ours', 'plain'] as const;
 
 interface Timings {
-  [system: string]: { press_ms?: number[]; letter_ms?: number[]; lines_per_s?: number };
+  [system: string]: {
+    press_ms?: number[];
+    quiet_ms?: number[];
+    letter_ms?: number[];
+    lines_per_s?: number;
+  };
 }
 
 const FLOOD = [
@@ -75,7 +80,8 @@ test('flood', async ({ browser }) => {
     const many = ['', FLOOD, ...Array.from({ length: CELLS - 2 }, (_, i) => `x${i} = ${i}`)];
     for (const system of SYSTEMS) {
       const notebook = await open(system, many);
-      const { letters, lines } = await lettersInAFlood(notebook);
+      const { quiet, letters, lines } = await lettersInAFlood(notebook);
+      results[system].quiet_ms = quiet;
       results[system].letter_ms = letters;
       results[system].lines_per_s = lines;
       await notebook.page.context().close();
@@ -115,10 +121,10 @@ async function pressToOutput(notebook: NotebookPage, text: string): Promise<numb
   return ms;
 }
 
-/** From each key press to the frame after it, while the cell below prints. */
+/** From each key press to the frame after it, before the cell below prints, and while it does. */
 async function lettersInAFlood(
   notebook: NotebookPage
-): Promise<{ letters: number[]; lines: number }> {
+): Promise<{ quiet: number[]; letters: number[]; lines: number }> {
   const { page } = notebook;
   // JupyterLab places the editors of a long notebook little by little, which is another load.
   await page.waitForFunction(
@@ -126,12 +132,8 @@ async function lettersInAFlood(
     CELLS,
     { timeout: 120_000 }
   );
-  await notebook.run(1);
-  await notebook.output(1).getByText('line').first().waitFor();
-  await notebook.cell(0).locator('.cm-content').click();
   await page.evaluate(() => {
     const times = window as unknown as { letters: number[] };
-    times.letters = [];
     let pressed = 0;
     window.addEventListener('keydown', event => (pressed = event.timeStamp), true);
     window.addEventListener('input', () => {
@@ -139,15 +141,27 @@ async function lettersInAFlood(
       requestAnimationFrame(() => setTimeout(() => times.letters.push(performance.now() - at)));
     });
   });
+  await notebook.cell(0).locator('.cm-content').click();
+  const quiet = await type(page);
+  await notebook.run(1);
+  await notebook.output(1).getByText('line').first().waitFor();
+  await notebook.cell(0).locator('.cm-content').click();
   const before = await lastLine(page);
+  const start = Date.now();
+  const letters = await type(page);
+  const lines = (((await lastLine(page)) - before) * 1000) / (Date.now() - start);
+  return { quiet, letters, lines };
+}
+
+/** Types, and tells how long each letter took. */
+async function type(page: Page): Promise<number[]> {
+  await page.evaluate(() => ((window as unknown as { letters: number[] }).letters = []));
   const start = Date.now();
   for (let letter = 0; letter < LETTERS && Date.now() - start < TYPING_MS; letter++) {
     await page.keyboard.press('abcdefgh'[letter % 8]);
     await pause(100);
   }
-  const lines = (((await lastLine(page)) - before) * 1000) / (Date.now() - start);
-  const letters = await page.evaluate(() => (window as unknown as { letters: number[] }).letters);
-  return { letters, lines };
+  return page.evaluate(() => (window as unknown as { letters: number[] }).letters);
 }
 
 /** The number of the last line that the cell below shows. */
