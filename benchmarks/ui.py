@@ -87,7 +87,7 @@ def write(readme: Path, text: str) -> None:
 def main() -> None:
     """Measure, print, and keep it unless asked not to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presses", type=int, default=30)
+    parser.add_argument("--presses", type=int, default=60)
     parser.add_argument("--no-write", action="store_true", help="leave README.md as it is")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     options = parser.parse_args()

@@ -64,12 +64,13 @@ export class ServerCellExecutor implements INotebookCellExecutor {
       }
       return batch.map(() => Promise.resolve(true));
     }
+    const submitted = this._submitToLiveKernel(batch); // under way before the page is drawn
     batch.forEach(options => {
       options.onCellExecutionScheduled({ cell: options.cell });
       showScheduled(options);
     });
     try {
-      const executions = await this._submitToLiveKernel(batch);
+      const executions = await submitted;
       const outcomes = this._outcomesOf(batch[0].notebook);
       return batch.map(async (options, index) => {
         const cellId = options.cell.model.id;
