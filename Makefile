@@ -63,18 +63,20 @@ run: setup
 
 test: test-python test-front test-ui
 
-# Tests with real kernels and servers wait most of their time, so the others run beside them. Each
-# part remembers what failed in it (PYTEST_ARGS=--last-failed).
-REAL := tests/kernels tests/process tests/server tests/torture
-PYTEST = $(BIN)/pytest --last-failed-no-failures none $(PYTEST_ARGS) -o cache_dir=build/pytest
+# Tests with real kernels and servers wait most of their time, so two parts run at once. Each part
+# remembers what failed in it (PYTEST_ARGS=--last-failed); pytest's 5 is that nothing was to be run.
+PARTS := servers pure kernels
+ARGS_servers := tests/server tests/process tests/torture
+ARGS_kernels := tests/kernels
+ARGS_pure := tests $(addprefix --ignore=,$(ARGS_servers) $(ARGS_kernels))
 
 test-python: setup
-	@mkdir -p build
-	@echo "$(PYTEST)-…: what is pure, and $(REAL)"
-	@$(PYTEST)-pure tests $(addprefix --ignore=,$(REAL)) >build/pytest-pure.log 2>&1 & pure=$$!; \
-	failed=0; $(PYTEST)-real $(REAL) || failed=$$?; if [ $$failed = 5 ]; then failed=0; fi; \
-	others=0; wait $$pure || others=$$?; if [ $$others = 5 ]; then others=0; fi; \
-	cat build/pytest-pure.log; exit $$((failed + others))
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(PARTS:%=test-python-%)
+
+test-python-%:
+	@echo "::: python: $*"
+	@$(BIN)/pytest --last-failed-no-failures none $(PYTEST_ARGS) -o cache_dir=build/pytest-$* $(ARGS_$*) \
+		|| test $$? = 5
 
 # The wheel in an environment of its own, as people install it.
 test-wheel: setup
