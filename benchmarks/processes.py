@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -128,10 +129,19 @@ class Server:
             return False
         return True
 
+    def pause(self) -> None:
+        """Have it stand still: some go on and on after a measurement, at the cost of the next."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it go on; it may have gone on already."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it and its kernels; safe to call twice."""
         if self._process is None or self._process.poll() is not None:
             return
+        self.resume()
         self._process.terminate()
         try:
             self._process.wait(STOP_S)

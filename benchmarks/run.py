@@ -62,6 +62,7 @@ class Bench:
         server = Server(self._pythons[system], folder, CONFIG.get(system, {}))
         stack.callback(server.stop)
         server.start()
+        server.pause()
         self._servers[system] = server
 
     def measure(self, system: str, case: Case) -> dict[str, Any]:
@@ -77,13 +78,16 @@ class Bench:
         write_kernelspec(folder / "data", KERNEL, self._pythons["tools"])
         if system in self._servers:
             server = self._servers[system]
+            server.resume()
             task |= {"url": server.url, "token": server.token, "server_pid": server.pid}
             script = "measure.py"
         command = [str(self._pythons["tools"]), str(BENCHMARKS / script), json.dumps(task)]
         result = _result_of(command, jupyter_environment(folder), case.timeout_s + MARGIN_S)
-        if "error" in result and system in self._servers:
+        if system in self._servers:
             with contextlib.suppress(OSError):  # it may have died of the measurement
-                self._servers[system].end_sessions()
+                if "error" in result:
+                    self._servers[system].end_sessions()
+                self._servers[system].pause()
         return result
 
 

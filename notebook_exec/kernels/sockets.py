@@ -20,7 +20,7 @@ _TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin":
 # What one kernel may take of one turn of the event loop; there may be a hundred of them (L1).
 _SLICE_MESSAGES = 256
 _SLICE_S = 0.002
-_NO_PROMPT = Prompt("", password=False)
+_UNKNOWN = Prompt("", password=True)  # whatever is answered to it must not be shown (P3)
 _RECONNECT_INTERVAL_MS = 25  # a kernel that starts binds its ports a while after we connect
 
 
@@ -47,7 +47,7 @@ class Sockets:
         self._scheduled: asyncio.Handle | None = None
         self._closed = False
         self._dropped = 0
-        self._input_request = ("", b"{}", _NO_PROMPT)  # the last one: parent id, header, question
+        self._input_request = ("", b"{}", _UNKNOWN)  # the last one: parent id, header, question
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         context = context or zmq.Context.instance()
         for channel, kind in _TYPES.items():
@@ -100,7 +100,7 @@ class Sockets:
     def input_request(self, parent_id: str) -> tuple[bytes, Prompt]:
         """Header and question of the last input_request, if ``parent_id`` asks; else of none."""
         asked_by, header, question = self._input_request
-        return (header, question) if asked_by == parent_id else (b"{}", _NO_PROMPT)
+        return (header, question) if asked_by == parent_id else (b"{}", _UNKNOWN)
 
     async def drain(self, limit_s: float) -> None:
         """Wait until all that has come is delivered, or ``limit_s`` seconds."""

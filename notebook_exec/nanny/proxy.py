@@ -47,6 +47,10 @@ class _Request(NamedTuple):
     msg_type: str
 
 
+def _answers(reply: Message, question: Message) -> bool:
+    return header(reply.parent_frame).msg_id == header(question.header_frame).msg_id
+
+
 class Proxy:
     """Forwards. The kernel's process may come and go (``use``, ``drop``), clients stay."""
 
@@ -155,8 +159,8 @@ class Proxy:
     def _note_answer(self, reply: Message) -> None:
         """With its place among the outputs, so that the server shows it there, and once."""
         question, self._question = self._question, None
-        if question is None:
-            return
+        if question is None or not _answers(reply, question):
+            return  # what it answers is not known: it may be a password
         asked, value = content(question), content(reply).get("value")
         is_secret = asked.get("password") is True or not isinstance(value, str)
         self._owner.answered(
