@@ -12,22 +12,22 @@ export class Lookout {
   /** Look in `ms` milliseconds, if not sooner; with 0 after this turn of the event loop. */
   within(ms: number): void {
     const due = Date.now() + ms;
-    if (this._timer === 0 || due < this._due) {
-      window.clearTimeout(this._timer);
+    if (this._timer === undefined || due < this._due) {
+      clearTimeout(this._timer);
       this._due = due;
-      this._timer = window.setTimeout(() => {
-        this._timer = 0;
+      this._timer = setTimeout(() => {
+        this._timer = undefined;
         this._look();
       }, ms);
     }
   }
 
   cancel(): void {
-    window.clearTimeout(this._timer);
-    this._timer = 0;
+    clearTimeout(this._timer);
+    this._timer = undefined;
   }
 
-  private _timer = 0;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
   private _due = 0;
   private readonly _look: () => void;
 }
