@@ -220,7 +220,7 @@ class Proxy:
                 self._front.send("hb", frames)
 
     def _on_subscription(self) -> None:
-        """Tell who subscribes that it is heard from now on (JEP 65)."""
+        """Tell who subscribes that it is heard from now on (JEP 65), and that the kernel is busy."""
         socket = self._front.sockets["iopub"]
         for _ in range(_SLICE_MESSAGES):
             try:
@@ -232,6 +232,8 @@ class Proxy:
                 topic = event[1:]
                 content = {"subscription": topic.decode("utf-8", "replace")}
                 self._front.publish([topic, *self._signer.build("iopub_welcome", content)])
+                if self.is_busy:  # who comes now would hear of it when that is over
+                    self._publish_status("busy", self._running().header_frame)
 
     def _forward(self, channel: str, message: Message, asked: Header | None = None) -> None:
         if self._back is None:
@@ -252,12 +254,15 @@ class Proxy:
 
     def _tell_info(self, message: Message) -> None:
         """Answer for a kernel that is busy; and leave everyone with the truth, that it is."""
-        running = next(r for r in self._open.values() if r.channel == "shell")
+        running = self._running()
         self._publish_status("busy", message.header_frame)
         frames = self._signer.build("kernel_info_reply", self._info, message.header_frame)
         self._to_client("shell", message.identities, frames)
         self._publish_status("idle", message.header_frame)
         self._publish_status("busy", running.header_frame)
+
+    def _running(self) -> _Request:
+        return next(r for r in self._open.values() if r.channel == "shell")
 
     def _abort(self, request: _Request) -> None:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"

@@ -290,6 +290,24 @@ async def test_kernel_info_while_busy(start: Start, tmp_path: Path) -> None:
         second.client.stop_channels()
 
 
+async def test_who_listens_to_a_busy_kernel_hears_that_it_is(start: Start, tmp_path: Path) -> None:
+    """U4: at once, whatever it asks and when: its request may be answered before it is heard."""
+    km = await start()
+    async with Client(km) as first:
+        go = tmp_path / "go"
+        running = first.client.execute(f"wait {go}")
+        while (await first.client.get_iopub_msg(timeout=30))["msg_type"] != "stream":
+            pass
+        second = Client(km)
+        while (told := await second.client.get_iopub_msg(timeout=5))["msg_type"] != "status":
+            pass
+        assert told["content"] == {"execution_state": "busy"}
+        assert told["parent_header"]["msg_id"] == running
+        go.touch()
+        await second.output(running)
+        second.client.stop_channels()
+
+
 async def test_what_a_kernel_never_answers_does_not_keep_it_busy(start: Start) -> None:
     """U4: after comm messages, and requests that it does not know, a kernel is idle."""
     km = await start()
