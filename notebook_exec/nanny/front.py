@@ -30,7 +30,6 @@ class Front:
         self._config = config
         self.sockets: dict[str, Socket] = {}
         self.ports: dict[str, int] = {}
-        self._topics: set[bytes] = set()  # that anyone listens to
         for index, channel in enumerate(CHANNELS):
             socket = context.socket(_TYPES[channel])
             self.sockets[channel] = socket
@@ -43,15 +42,7 @@ class Front:
 
     def publish(self, frames: list[bytes]) -> None:
         """Send to all who listen on iopub. Never waits: who is too far behind misses some."""
-        if self._topics:  # libzmq takes as long to find out that there is nobody
-            self._reactor.send(self.sockets["iopub"], frames)
-
-    def note_subscription(self, event: bytes) -> None:
-        """What came on iopub says that a topic has a listener, or has none any more."""
-        if event[:1] == b"\x01":
-            self._topics.add(event[1:])
-        else:
-            self._topics.discard(event[1:])
+        self._reactor.send(self.sockets["iopub"], frames)
 
     def close(self) -> None:
         """Close the ports, after what was sent has left."""

@@ -227,7 +227,6 @@ class Proxy:
                 event = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._front.note_subscription(event)
             if event[:1] == b"\x01":
                 topic = event[1:]
                 content = {"subscription": topic.decode("utf-8", "replace")}
