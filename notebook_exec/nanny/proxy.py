@@ -220,7 +220,7 @@ class Proxy:
                 self._front.send("hb", frames)
 
     def _on_subscription(self) -> None:
-        """Tell who subscribes that it is heard from now on (JEP 65), and that the kernel is busy."""
+        """Tell who subscribes that it is heard from now on (JEP 65), and if the kernel is busy."""
         socket = self._front.sockets["iopub"]
         for _ in range(_SLICE_MESSAGES):
             try:
