@@ -5,6 +5,7 @@ import { Widget } from '@lumino/widgets';
 
 import { Entries, documentId } from './entries';
 import { IPastRun, estimateMs, roughly, usualDurations } from './estimate';
+import { Lookout } from './lookout';
 import { ProgressMenu } from './progressmenu';
 import { element, setAttribute, setText } from './reconcile';
 import { IEntry, IProgress, clock, isFinal, progress } from './state';
@@ -61,27 +62,17 @@ export class Progress extends Widget {
   }
 
   override dispose(): void {
-    window.clearTimeout(this._timer);
+    this._lookout.cancel();
     this._menu.close();
     this._entries.changed.disconnect(this._schedule, this);
     super.dispose();
   }
 
   private _schedule(): void {
-    this._later(0);
-  }
-
-  private _later(ms: number): void {
-    const due = Date.now() + ms;
-    if (this._timer === 0 || due < this._due) {
-      window.clearTimeout(this._timer);
-      this._due = due;
-      this._timer = window.setTimeout(() => this._refresh(), ms);
-    }
+    this._lookout.within(0);
   }
 
   private _refresh(): void {
-    this._timer = 0;
     const entries = this._entries.all();
     const now = progress(entries.values());
     if (!now) {
@@ -93,11 +84,11 @@ export class Progress extends Widget {
     this._follow(now);
     this._requests = requestsOf(entries);
     if (wait > 0) {
-      this._later(wait);
+      this._lookout.within(wait);
       return;
     }
     this._show(now, entries);
-    this._later(TICK_MS);
+    this._lookout.within(TICK_MS);
   }
 
   private _show(now: IProgress, entries: ReadonlyMap<string, IEntry>): void {
@@ -176,8 +167,7 @@ export class Progress extends Widget {
     return estimateMs(entries, this._usual, this._started.at + this._ranMs());
   }
 
-  private _timer = 0;
-  private _due = 0;
+  private readonly _lookout = new Lookout(() => this._refresh());
   private _since: number | null = null;
   private _requests: ReadonlySet<string> = new Set();
   private _started: { at: number; seen: number; ranMs: number } | null = null;

@@ -155,9 +155,9 @@ class KernelOutputs:
             return []
         if msg_type == "execute_reply":
             return self._payloads(execution_id, content)
-        if msg_type == "input_reply":
-            self.show_text(execution_id, "stdout", _echo(content))
         if msg_type not in _OUTPUT:
+            if msg_type == "input_reply":
+                self.show_text(execution_id, "stdout", _echo(content))
             return []
         captured = self._widgets.target(message.parent_id)
         if captured is None:

@@ -85,7 +85,7 @@ class Room:
         self._journal = journal
         self._clients: set[RoomClient] = set()
         self._had_gap = False
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Future[None]] = set()
         self._is_transacting = False
         self._captured = b""
         self._strays: list[bytes] = []

@@ -98,6 +98,8 @@ class RoomClient:
             return
         self._is_gone = True
         self._queue.clear()
+        if self._sending is not None:
+            self._sending.cancel()
         self._room.leave(self)
 
     def close(self, code: int, reason: str) -> None:
@@ -112,9 +114,9 @@ class RoomClient:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     @property
-    def tasks(self) -> list[asyncio.Task[None]]:
+    def tasks(self) -> list[asyncio.Future[None]]:
         """What runs for it, and may still run for a moment after its end."""
-        return [] if self._saving is None else [self._saving]
+        return [task for task in (self._sending, self._saving) if task is not None]
 
     # --- what it sends ---
 
@@ -253,10 +255,10 @@ class RoomClient:
 
     def _on_sent(self, counted_bytes: int, sending: asyncio.Future[None]) -> None:
         self._sending = None
-        error = None if sending.cancelled() else sending.exception()
+        error = asyncio.CancelledError() if sending.cancelled() else sending.exception()
         if self._is_gone:
             return
-        if error is not None or sending.cancelled():
+        if error is not None:
             self._sending_failed(error)
             return
         self._backlog_bytes -= counted_bytes
@@ -268,7 +270,7 @@ class RoomClient:
         if self._queue and self._sending is None:
             self._send_next()
 
-    def _sending_failed(self, error: BaseException | None) -> None:
+    def _sending_failed(self, error: BaseException) -> None:
         """Whatever a socket raises, the client is gone."""
         log.debug("%s left: %r", self.user.username, error)
         self.close(INTERNAL_ERROR, "sending failed")

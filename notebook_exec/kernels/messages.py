@@ -97,10 +97,12 @@ def prompt_of(fields: dict[str, Json]) -> Prompt:
     return Prompt(_string(fields.get("prompt")), fields.get("password") is True)
 
 
-def answer_told(request: str, prompt: str, value: str | None) -> KernelMessage:
+def answer_told(
+    request: str, prompt: str, value: str | None, position: int | None = None
+) -> KernelMessage:
     """That the kernel was answered, as ``LinkListener.on_messages`` tells it."""
     content = {"prompt": prompt, "value": value}
-    return KernelMessage("stdin", "input_reply", request, content)
+    return KernelMessage("stdin", "input_reply", request, content, position=position)
 
 
 class Wire:

@@ -362,9 +362,8 @@ class NannyLink:
             if notice.get("session") not in (self._manager_session, self.session):
                 self._listener.on_interrupted()
         elif event == "answered":
-            told = answer_told(notice["request"], notice["prompt"], notice["value"])
-            told.position = record.position
-            self._listener.on_messages([told])
+            said = notice["request"], notice["prompt"], notice["value"]
+            self._listener.on_messages([answer_told(*said, record.position)])
         elif event == "cut":
             log.warning("kernel %s: output is missing: %s", self.kernel_id, notice)
 

@@ -73,7 +73,7 @@ class Proxy:
     @property
     def is_busy(self) -> bool:
         """Whether the kernel has a request that it did not answer."""
-        return any(request.channel == "shell" for request in self._open.values())
+        return self._running() is not None
 
     def of_server(self) -> dict[str, Any]:
         """What the kernel owes the server, and the server the kernel: for one that comes anew."""
@@ -186,10 +186,11 @@ class Proxy:
         return read
 
     def _on_shell(self, message: Message) -> None:
-        if self._info and self.is_busy:
+        running = self._running() if self._info else None
+        if running is not None:
             asked = header(message.header_frame)
             if asked.msg_type == "kernel_info_request":
-                self._tell_info(message)
+                self._tell_info(message, running)
                 return
         self._forward("shell", message)
 
@@ -231,8 +232,8 @@ class Proxy:
                 topic = event[1:]
                 content = {"subscription": topic.decode("utf-8", "replace")}
                 self._front.publish([topic, *self._signer.build("iopub_welcome", content)])
-                if self.is_busy:  # who comes now would hear of it when that is over
-                    self._publish_status("busy", self._running().header_frame)
+                if running := self._running():  # who comes now would hear when that is over
+                    self._publish_status("busy", running.header_frame)
 
     def _forward(self, channel: str, message: Message, asked: Header | None = None) -> None:
         if self._back is None:
@@ -251,17 +252,16 @@ class Proxy:
         elif identities:
             self._front.send(channel, [*identities, *frames])
 
-    def _tell_info(self, message: Message) -> None:
+    def _tell_info(self, message: Message, running: _Request) -> None:
         """Answer for a kernel that is busy; and leave everyone with the truth, that it is."""
-        running = self._running()
         self._publish_status("busy", message.header_frame)
         frames = self._signer.build("kernel_info_reply", self._info, message.header_frame)
         self._to_client("shell", message.identities, frames)
         self._publish_status("idle", message.header_frame)
         self._publish_status("busy", running.header_frame)
 
-    def _running(self) -> _Request:
-        return next(r for r in self._open.values() if r.channel == "shell")
+    def _running(self) -> _Request | None:
+        return next((r for r in self._open.values() if r.channel == "shell"), None)
 
     def _abort(self, request: _Request) -> None:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"

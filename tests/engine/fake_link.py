@@ -16,6 +16,7 @@ from notebook_exec.core.model import (
     KernelStartError,
 )
 from notebook_exec.kernels.link import Link, LinkListener
+from notebook_exec.kernels.messages import answer_told
 
 DATE = "2026-01-01T00:00:00.000000Z"
 
@@ -80,8 +81,8 @@ class FakeLink:
         self.answers.append((execution_id, value))
         if self.delivers_answers:
             prompt, password = self._asked
-            content = {"prompt": prompt, "value": None if password else value}
-            self.say("input_reply", execution_id, content, channel="stdin")
+            shown = None if password else value
+            self.listener.on_messages([answer_told(execution_id, prompt, shown)])
 
     def send_comm(self, comm_id: str, data: dict[str, Json]) -> None:
         self.comms.append((comm_id, data))
