@@ -19,6 +19,7 @@ export class TabMark implements IDisposable {
     this._entries = entries;
     this._trans = trans;
     entries.changed.connect(this._refresh, this);
+    panel.title.changed.connect(this._onTitle, this);
     this._refresh();
   }
 
@@ -34,6 +35,7 @@ export class TabMark implements IDisposable {
     window.clearTimeout(this._timer);
     this._entries.changed.disconnect(this._refresh, this);
     if (!this._panel.isDisposed) {
+      this._panel.title.changed.disconnect(this._onTitle, this);
       this._show(null);
     }
   }
@@ -44,6 +46,14 @@ export class TabMark implements IDisposable {
     if (wanted !== this._shown) {
       const ms = this._shown === null && wanted === 'running' ? SHOW_AFTER_MS : 0;
       this._timer = window.setTimeout(() => this._show(wanted), ms);
+    }
+  }
+
+  /** JupyterLab writes the caption anew at each save. */
+  private _onTitle(): void {
+    const { title } = this._panel;
+    if (this._line && !title.caption.split('\n').includes(this._line)) {
+      title.caption += `\n${this._line}`;
     }
   }
 

@@ -107,6 +107,9 @@ test('U2: a tab that waits for input has a badge', async ({ open }) => {
   await expect(tab).toHaveAttribute('title', /Waits for input/);
   await expect(notebook.progress).toHaveText(/^0 of 1 · 00:\d\d · waits for input$/);
   await takePicture(notebook.page, 'tab-waits');
+  await notebook.command('docmanager:save');
+  await expect(tab).toHaveAttribute('title', /Last Saved/);
+  await expect(tab).toHaveAttribute('title', /Waits for input/);
   await notebook.input(0).fill('Ada');
   await notebook.input(0).press('Enter');
   await expect(tab).not.toHaveClass(/jp-nbexec-tab/);
