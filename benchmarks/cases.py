@@ -26,6 +26,7 @@ class Case:
 
     ``meter`` says what is counted: "latency" (each cell alone), "finished" (cells run),
     "stream" (bytes of streams), "progress" (steps, by what is shown) or "displays" (outputs).
+    ``by_post``: the request is an HTTP request of its own, where a page has a better way.
     ``expected``: what the meter shows when all is there. ``text``: what the stream says then.
     """
 
@@ -39,6 +40,7 @@ class Case:
     clients: int = 1
     notebooks: int = 1
     has_raw: bool = True
+    by_post: bool = False
     timeout_s: float = 60.0
 
 
@@ -55,6 +57,14 @@ def cases(scale: float) -> dict[str, Case]:
             ("print(1)",) * count(20),
             "latency",
             2,
+        ),
+        Case(
+            "post",
+            "the same, the request a POST",
+            ("print(1)",) * count(20),
+            "latency",
+            2,
+            by_post=True,
         ),
         Case(
             "cells",
@@ -148,6 +158,7 @@ def _rate(ours: dict[str, float], raw: dict[str, float]) -> float:
 
 TARGETS = (
     Target("latency", "time ÷ raw", 1.6, "", False, _ratio),
+    Target("post", "time ÷ raw", 1.6, "", False, _ratio),
     Target("cells", "rate ÷ raw", 0.95, "", True, _rate),
     Target("lines", "time ÷ raw", 1.15, "", False, _ratio),
     Target(

@@ -23,7 +23,7 @@ import aiohttp
 from cases import Case, cases, progress_shown
 from processes import cpu_seconds
 from sender import Sender
-from systems import SYSTEMS, Notebook, System
+from systems import Notebook, System, system_of
 from y_client import CellMeter, YClient
 
 STALL_S = 12.0
@@ -269,7 +269,7 @@ async def measure(task: dict[str, Any]) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=120)
     async with aiohttp.ClientSession(task["url"], headers=headers, timeout=timeout) as http:
         sender = Sender(task["url"], task["token"])
-        system = SYSTEMS[task["system"]](http, sender)
+        system = system_of(task["system"], case)(http, sender)
         opened = [
             await open_notebook(system, case, task["kernel_name"]) for _ in range(case.notebooks)
         ]
@@ -284,6 +284,7 @@ async def measure(task: dict[str, Any]) -> dict[str, Any]:
         finally:
             for one in opened:
                 await close_notebook(system, one)
+            await system.close()
             await sender.close()
 
 

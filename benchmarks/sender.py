@@ -7,6 +7,8 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+
 
 class Sender:
     """Connections that are kept, one for each request that is under way.
@@ -44,3 +46,41 @@ class Sender:
         for _, writer in self._idle:
             writer.close()
             await writer.wait_closed()
+
+
+class Submissions:
+    """The websocket by which a page of notebook_exec asks for its runs."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Any]) -> None:
+        self._socket = socket
+        self._open: dict[str, asyncio.Future[Any]] = {}
+        self._count = 0
+        self._task = asyncio.create_task(self._receive())
+
+    @classmethod
+    async def connect(cls, session: aiohttp.ClientSession) -> Submissions:
+        """Open it."""
+        return cls(await session.ws_connect("/api/executions/socket"))
+
+    async def post(self, body: Any) -> Any:
+        """The JSON that comes back. Raises for anything but success."""
+        self._count += 1
+        name = str(self._count)
+        answered = self._open[name] = asyncio.get_running_loop().create_future()
+        await self._socket.send_str(f'{{"id": "{name}"}}\n{json.dumps(body)}')
+        return await answered
+
+    async def _receive(self) -> None:
+        async for message in self._socket:
+            head, _, body = message.data.partition("\n")
+            told = json.loads(head)
+            answered = self._open.pop(told["id"])
+            if told["status"] >= 400:
+                answered.set_exception(RuntimeError(f"{told['status']} {body}"))
+            else:
+                answered.set_result(json.loads(body))
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._socket.close()
+        await asyncio.gather(self._task, return_exceptions=True)

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from cases import PLAIN
-from sender import Sender
+from cases import PLAIN, Case
+from sender import Sender, Submissions
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class System:
         """Ask for the cells at ``indices`` to be run, in that order."""
         raise NotImplementedError
 
+    async def close(self) -> None:
+        """Let go of what it has open itself."""
+
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request; its answer's JSON. Raises for anything but success."""
         async with self.http.request(method, path, json=body) as response:
@@ -54,7 +57,26 @@ class System:
 
 
 class Ours(System):
-    """notebook_exec: one request, whatever the number of cells."""
+    """notebook_exec: one request, whatever the number of cells, by the page's websocket."""
+
+    def __init__(self, http: aiohttp.ClientSession, sender: Sender) -> None:
+        super().__init__(http, sender)
+        self._submissions: Submissions | None = None
+
+    async def run(self, notebook: Notebook, indices: list[int]) -> None:
+        cells = [notebook.cell_ids[index] for index in indices]
+        body = {"path": notebook.path, "cells": cells}
+        if self._submissions is None:
+            self._submissions = await Submissions.connect(self.http)
+        await self._submissions.post(body)
+
+    async def close(self) -> None:
+        if self._submissions is not None:
+            await self._submissions.close()
+
+
+class OursByPost(System):
+    """The same, each request a POST, as scripts send it."""
 
     async def run(self, notebook: Notebook, indices: list[int]) -> None:
         cells = [notebook.cell_ids[index] for index in indices]
@@ -101,6 +123,12 @@ SYSTEMS: dict[str, type[System]] = {
     "jupyter-server-nbmodel": NbModel,
     "jupyter-server-documents": Documents,
 }
+
+
+def system_of(name: str, case: Case) -> type[System]:
+    """How to ask the system ``name``, which may have a way for ``case``."""
+    system = SYSTEMS[name]
+    return OursByPost if system is Ours and case.by_post else system
 
 
 def murmur_hash_2(data: bytes) -> int:

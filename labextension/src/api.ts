@@ -1,9 +1,12 @@
 // A typed client of the server's HTTP interface (SPEC A1, A2).
+import { URLExt } from '@jupyterlab/coreutils';
 import type { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError } from './errors';
-import { field, requestJson } from './http';
+import { requestJson } from './http';
+import { field } from './json';
 import { ExecutionState, IExecutionError, isState, readError } from './state';
+import { SubmissionSocket } from './submissions';
 
 const ROUTE = 'api/executions';
 
@@ -34,6 +37,12 @@ export interface IExecution {
 export class ExecutionsApi {
   constructor(serverSettings: ServerConnection.ISettings) {
     this._settings = serverSettings;
+    this._socket = new SubmissionSocket(() => openSocket(serverSettings));
+  }
+
+  /** Opens what the first submission would have to wait for. */
+  connect(): void {
+    this._socket.open();
   }
 
   /**
@@ -43,11 +52,14 @@ export class ExecutionsApi {
    * @returns the executions, in the order of `submission.cells`
    */
   async submit(submission: ISubmission, key: string): Promise<IExecution[]> {
-    const answer = await this._request('', {
-      method: 'POST',
-      body: JSON.stringify(submission),
-      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }
-    });
+    const body = JSON.stringify(submission);
+    const answer =
+      (await this._socket.submit(body, key)) ??
+      (await this._request('', {
+        method: 'POST',
+        body,
+        headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key }
+      }));
     const executions = field(answer, 'executions');
     if (!Array.isArray(executions)) {
       throw new ApiError('The answer has no executions', 502, 'protocol', '');
@@ -86,6 +98,12 @@ export class ExecutionsApi {
   }
 
   private readonly _settings: ServerConnection.ISettings;
+  private readonly _socket: SubmissionSocket;
+}
+
+function openSocket({ wsUrl, token, appendToken, WebSocket }: ServerConnection.ISettings) {
+  const query = appendToken && token ? URLExt.objectToQueryString({ token }) : '';
+  return new WebSocket(URLExt.join(wsUrl, ROUTE, 'socket') + query);
 }
 
 function readExecution(value: unknown): IExecution {

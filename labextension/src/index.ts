@@ -33,6 +33,7 @@ const executions: JupyterFrontEndPlugin<IExecutions> = {
   optional: [ISettingRegistry],
   activate: (app: JupyterFrontEnd, registry: ISettingRegistry | null) => {
     const made = new Executions(app.serviceManager.serverSettings);
+    made.api.connect();
     const read = (settings: ISettingRegistry.ISettings): void => {
       const { serverSide, timeLimit, allowInput } = settings.composite;
       made.runOptions = {

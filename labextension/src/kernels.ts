@@ -2,7 +2,8 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ServerConnection } from '@jupyterlab/services';
 
-import { field, request, requestJson } from './http';
+import { request, requestJson } from './http';
+import { field } from './json';
 
 /** What this page must know of a kernel to offer the right things. */
 export interface IKernelFacts {

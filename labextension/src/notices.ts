@@ -3,7 +3,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { Event } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { textField } from './http';
+import { textField } from './json';
 
 const SCHEMA = 'https://events.jupyter.org/notebook_exec/notice/v1';
 

@@ -7,7 +7,7 @@ import type { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { field } from './http';
+import { field } from './json';
 
 /** Known to this extension's pages alone; documents and files hold plain text in its place. */
 const MIME_TYPE = 'application/vnd.notebook-exec.omitted+json';

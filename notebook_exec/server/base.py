@@ -75,6 +75,19 @@ def user_of(handler: JupyterHandler) -> User:
     return User(username=user.username, display_name=user.display_name or user.username)
 
 
+def scope_of(handler: JupyterHandler) -> str:
+    """Within what the names that a client makes up are unique: those of its user.
+
+    Whoever shows the token without a cookie gets another name each time, so that all of them
+    share one scope.
+    """
+    if handler.token_authenticated:
+        cookie = handler.identity_provider.get_cookie_name(handler)
+        if handler.get_signed_cookie(cookie) is None:
+            return ""
+    return user_of(handler).username
+
+
 async def may(handler: JupyterHandler, action: str, resource: str) -> bool:
     """Whether Jupyter's Authorizer lets the user do ``action`` on ``resource``."""
     allowed = handler.authorizer.is_authorized(handler, handler.current_user, action, resource)
@@ -123,12 +136,8 @@ class ApiHandler(APIHandler):
 
     @property
     def scope(self) -> str:
-        """Within what the names that a client makes up are unique: those of its user.
-
-        Whoever shows the token without a cookie gets another name each time, so that all of them
-        share one scope.
-        """
-        return "" if self.token_authenticated else self.user.username
+        """Within what the names that a client makes up are unique."""
+        return scope_of(self)
 
     def set_secure_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
         """Nothing for who shows the token with each request: no login has to be remembered.

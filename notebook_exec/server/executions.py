@@ -16,15 +16,35 @@ from notebook_exec.core.model import (
     Json,
     NotFound,
     RequestId,
+    User,
 )
-from notebook_exec.engine.api import ExecutionView
+from notebook_exec.engine.api import Accepted, ExecutionView
 
 from . import fields, validation
-from .base import ApiHandler, allowed
+from .base import ApiHandler, allowed, parse_object
+from .services import Services
 from .views import accepted_json, execution_json
 
 _MAX_LIST = 10_000
 _DEFAULT_LIST = 1000
+
+
+async def submit(
+    services: Services, body: bytes, user: User, scope: str, idempotency_key: str | None
+) -> Accepted:
+    """Accept what a body asks to be run, whichever way it came (A1).
+
+    ``scope``: within what ``idempotency_key`` is unique. Raises what ``Engine.submit`` does.
+    """
+    settings = services.settings
+    submission = validation.submission(
+        parse_object(body, settings.max_body_bytes),
+        user,
+        max_cells=settings.max_cells_per_request,
+        idempotency_key=validation.idempotency_key(idempotency_key, scope),
+        body_sha256=hashlib.sha256(body).hexdigest(),
+    )
+    return await services.engine.submit(submission)
 
 
 class ExecutionsHandler(ApiHandler):
@@ -33,16 +53,13 @@ class ExecutionsHandler(ApiHandler):
     @allowed("execute", "kernels")
     async def post(self) -> None:
         """Submit cells, a new cell, or code (A1, A8)."""
-        submission = validation.submission(
-            self.json_object(),
+        accepted = await submit(
+            self.services,
+            self.request.body,
             self.user,
-            max_cells=self.services.settings.max_cells_per_request,
-            idempotency_key=validation.idempotency_key(
-                self.request.headers.get("Idempotency-Key"), self.scope
-            ),
-            body_sha256=hashlib.sha256(self.request.body).hexdigest(),
+            self.scope,
+            self.request.headers.get("Idempotency-Key"),
         )
-        accepted = await self.services.engine.submit(submission)
         base = url_path_join(self.base_url, "api/executions")
         if len(accepted.executions) == 1:
             location = f"{base}/{accepted.executions[0].execution.id}"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import collaboration, executions, kernels, kernels_compat, openapi, streams
+from . import (
+    collaboration,
+    executions,
+    kernels,
+    kernels_compat,
+    openapi,
+    streams,
+    submissions,
+)
 
 
 def handlers() -> list[tuple[str, type[Any]]]:
@@ -12,6 +20,7 @@ def handlers() -> list[tuple[str, type[Any]]]:
     return [
         (r"/api/executions", executions.ExecutionsHandler),
         (r"/api/executions/events", streams.EventsHandler),
+        (r"/api/executions/socket", submissions.SubmissionsHandler),
         (r"/api/executions/document", executions.DocumentHandler),
         (r"/api/executions/([^/]+)", executions.ExecutionHandler),
         (r"/api/executions/([^/]+)/input", executions.InputHandler),

@@ -54,7 +54,7 @@ def test_every_described_route_is_tested() -> None:
         for method in ("get", "post", "put", "delete")
         if method in vars(handler)
     }
-    websockets = 1
+    websockets = 2
     undo_redo_and_timeline_share_a_handler = 2
     assert len(implemented) == (
         len(ROUTES) + len(HIDDEN) + websockets + undo_redo_and_timeline_share_a_handler

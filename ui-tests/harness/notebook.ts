@@ -103,12 +103,30 @@ interface PageDocument {
   ): void;
 }
 
+const SUBMIT = '/api/executions';
+
 export class NotebookPage {
   constructor(
     readonly page: Page,
     readonly server: JupyterServer,
     readonly name: string
-  ) {}
+  ) {
+    page.on('request', request => {
+      if (request.method() === 'POST' && new URL(request.url()).pathname === SUBMIT) {
+        this.submitted.push({ way: 'post', body: request.postData() ?? '' });
+      }
+    });
+    page.on('websocket', socket => {
+      if (new URL(socket.url()).pathname === `${SUBMIT}/socket`) {
+        socket.on('framesent', ({ payload }) => {
+          this.submitted.push({ way: 'socket', body: String(payload).split('\n')[1] ?? '' });
+        });
+      }
+    });
+  }
+
+  /** By what this page has asked the server to run cells, since it was opened. */
+  readonly submitted: { way: 'post' | 'socket'; body: string }[] = [];
 
   /** Opens the notebook and waits until it and its kernel are there. */
   async open(): Promise<this> {

@@ -22,23 +22,11 @@ async function set(notebook: NotebookPage, plugin: string, values: object): Prom
   await notebook.reload();
 }
 
-/** The requests by which this page had the server run cells. */
-function submissions(notebook: NotebookPage): string[] {
-  const seen: string[] = [];
-  notebook.page.on('request', request => {
-    if (request.method() === 'POST' && new URL(request.url()).pathname === '/api/executions') {
-      seen.push(request.postData() ?? '');
-    }
-  });
-  return seen;
-}
-
 test('U6: one notebook is switched off by its menu, and JupyterLab runs it, and back', async ({
   open,
   server
 }) => {
   const notebook = await open(["print('run')", "print('again')"]);
-  const submitted = submissions(notebook);
   await notebook.page.getByRole('menuitem', { name: 'Run', exact: true }).click();
   const item = notebook.page.getByRole('menuitemcheckbox', {
     name: 'Run This Notebook on the Server'
@@ -51,7 +39,7 @@ test('U6: one notebook is switched off by its menu, and JupyterLab runs it, and 
   await notebook.run(0);
   await expect(notebook.output(0)).toHaveText('run');
   await expect(notebook.prompt(0)).toHaveText('[1]:');
-  expect(submitted).toEqual([]);
+  expect(notebook.submitted).toEqual([]);
   expect(await notebook.ownWrites()).not.toEqual([]); // this page wrote the outputs itself
   const off = JSON.stringify({ server_side: false });
   await expect
@@ -66,7 +54,7 @@ test('U6: one notebook is switched off by its menu, and JupyterLab runs it, and 
   await expect.poll(() => metadata(notebook)).not.toHaveProperty('notebook_exec');
   await notebook.run(1);
   await expect(notebook.output(1)).toHaveText('again');
-  await expect.poll(() => submitted.length).toBe(1);
+  await expect.poll(() => notebook.submitted.length).toBe(1);
 });
 
 test('U6: a user switches it off, and JupyterLab runs the cells of each notebook', async ({
@@ -78,7 +66,6 @@ test('U6: a user switches it off, and JupyterLab runs the cells of each notebook
     ownServer
   );
   await set(notebook, EXECUTIONS, { serverSide: false });
-  const submitted = submissions(notebook);
   await notebook.countOwnWrites();
   await notebook.run(0);
   await expect(notebook.output(0)).toHaveText('run');
@@ -88,12 +75,12 @@ test('U6: a user switches it off, and JupyterLab runs the cells of each notebook
   await box.fill('Ada');
   await box.press('Enter');
   await expect(notebook.output(1)).toContainText('hello Ada');
-  expect(submitted).toEqual([]);
+  expect(notebook.submitted).toEqual([]);
 
   await set(notebook, EXECUTIONS, {});
   await notebook.run(0);
   await expect(notebook.prompt(0)).toHaveText('[3]:');
-  await expect.poll(() => submitted.length).toBe(1);
+  await expect.poll(() => notebook.submitted.length).toBe(1);
 });
 
 test('Q15: a cell that passes the time limit of its user is stopped, and says so', async ({
