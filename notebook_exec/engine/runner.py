@@ -300,16 +300,23 @@ class KernelRunner(LinkListener):
         running = self._scheduler.running
         if running is not None and any(m.parent_id == running for m in messages):
             self._scheduler.heard(running, now)
+        changed: list[s.Effect] = []
         for message in messages:
             for effect in self.outputs.handle(message):
                 if isinstance(effect, SetNextInput):
                     self._next_input(effect)
-            if message.parent_id in executions:
-                event = to_event(message)
-                if isinstance(event, s.InputAnswered) and not executions[event.execution_id].prompt:
-                    continue  # the answer was ours, and is known
-                if event is not None:
-                    self._perform(self._scheduler.handle(event, now))
+            if message.parent_id not in executions:
+                continue
+            event = to_event(message)
+            if isinstance(event, s.InputAnswered) and not executions[event.execution_id].prompt:
+                continue  # the answer was ours, and is known
+            if event is not None:
+                effects = self._scheduler.handle(event, now)
+                changed += effects
+                if not all(isinstance(effect, s.Changed) for effect in effects):
+                    self._perform(changed)  # what is sent comes first, before all that changed
+                    changed = []
+        self._perform(changed)
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel died."""
