@@ -470,16 +470,15 @@ class KernelRunner(LinkListener):
             self._link.send_comm(update.comm_id, data)
 
     def _plan_wake(self) -> None:
+        """A wake that has become too early stays: each cell wants one, and few come true."""
         at = self._scheduler.next_wake
-        if at == self._wake_at:
+        if at is None or self._closed or (self._wake_at is not None and self._wake_at <= at):
             return
         if self._wake is not None:
             self._wake.cancel()
-            self._wake = None
         self._wake_at = at
-        if at is not None and not self._closed:
-            delay_s = max(0.0, at - time.time())
-            self._wake = asyncio.get_running_loop().call_later(delay_s, self._woken)
+        delay_s = max(0.0, at - time.time())
+        self._wake = asyncio.get_running_loop().call_later(delay_s, self._woken)
 
     def _woken(self) -> None:
         self._wake = self._wake_at = None

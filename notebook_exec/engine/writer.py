@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 BURST = 5
 """How many frames may follow each other at once before ``interval_s`` holds: one cell's start,
 first output and end should not wait for each other."""
-FLOOD_FRAMES = 50
+FLOOD_FRAMES = 10
 """After so many without a pause they come half as often: a page has work with each of them, and
 nobody sees more in fifty changes of a second than in twenty-five."""
 AT_ONCE = 0.0

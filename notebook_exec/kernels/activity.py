@@ -55,14 +55,17 @@ class Activity:
         if not self._is_ours or self._kernel_id not in self._managers:
             return
         kernel = self._managers.get_kernel(self._kernel_id)
-        is_active = kernel.execution_state == "busy"
+        before = state = kernel.execution_state
+        is_active = before == "busy"
         for message, parent in batch:
             if message.channel != "iopub":
                 continue
             is_tracked = self._is_tracked(parent.msg_type)
             is_active = is_active or is_tracked
             if message.msg_type == "status" and is_tracked:
-                kernel.execution_state = message.content.get("execution_state", "idle")
+                state = message.content.get("execution_state", "idle")
+        if state != before:
+            kernel.execution_state = state
         if is_active:
             now = datetime.now(timezone.utc)
             self._managers.last_kernel_activity = kernel.last_activity = now
