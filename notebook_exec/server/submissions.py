@@ -36,7 +36,7 @@ class SubmissionsHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     def initialize(self) -> None:
         """Nothing is open yet."""
         self._slots = asyncio.Semaphore(_OPEN_AT_ONCE)
-        self._open: set[asyncio.Task[None]] = set()
+        self._unanswered: set[asyncio.Task[None]] = set()
 
     @property
     def services(self) -> Services:
@@ -62,11 +62,11 @@ class SubmissionsHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         """Begin with a submission; the next message is read when this returns."""
         await self._slots.acquire()
         task = asyncio.ensure_future(self._answer(message))
-        self._open.add(task)
+        self._unanswered.add(task)
         task.add_done_callback(self._answered)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
-        self._open.discard(task)
+        self._unanswered.discard(task)
         self._slots.release()
 
     async def _answer(self, message: str | bytes) -> None:
