@@ -9,6 +9,13 @@ const RETRY_MS = 2000;
 /** For so long it is said that the connection is back. */
 const BACK_MS = 3000;
 
+let isLost = false;
+
+/** Whether the server was out of reach when it was asked last. */
+export function isConnectionLost(): boolean {
+  return isLost;
+}
+
 /** What a user may do about it, beside waiting. */
 export interface IConnectionAction {
   readonly label: string;
@@ -25,7 +32,6 @@ export function connectionNotice(
   trans: TranslationBundle,
   action: IConnectionAction | null
 ): IConnectionLost {
-  let isLost = false;
   return async () => {
     if (isLost) {
       return;

@@ -1,5 +1,10 @@
 // The plugins of notebook_exec in JupyterLab and Notebook 7.
-import { IConnectionLost, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import {
+  IConnectionLost,
+  ILabStatus,
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { DocumentWidget } from '@jupyterlab/docregistry';
 import { INotebookCellExecutor, INotebookTracker } from '@jupyterlab/notebook';
@@ -9,12 +14,19 @@ import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/tran
 import { DisposableSet } from '@lumino/disposable';
 
 import { CellStatus } from './cellstatus';
-import { connectionNotice, isReachable, untilReachable, watchKernels } from './connection';
+import {
+  connectionNotice,
+  isConnectionLost,
+  isReachable,
+  untilReachable,
+  watchKernels
+} from './connection';
 import { controlPlugins } from './control-plugin';
 import { Entries, sharedDocument } from './entries';
 import { Executions } from './executions';
 import { ServerCellExecutor } from './executor';
 import { KernelStatus } from './kernelstatus';
+import { askOnlyForWhatIsLost } from './leaving';
 import { OutputViews, forServerNotebooks } from './notebooks';
 import { showNotices } from './notices';
 import { panelPlugins } from './panel-plugin';
@@ -154,6 +166,15 @@ const connectionWatch: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const leaving: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-exec:leaving',
+  description: 'Asks before the page is left only if something would be lost.',
+  autoStart: true,
+  requires: [ILabStatus],
+  activate: ({ shell }: JupyterFrontEnd, status: ILabStatus) =>
+    askOnlyForWhatIsLost(status, shell, () => !isConnectionLost())
+};
+
 const notices: JupyterFrontEndPlugin<void> = {
   id: 'notebook-exec:notices',
   description: 'Shows what the server has to say: conflicts with a file, a full disk.',
@@ -178,6 +199,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   notebooks,
   connectionLost,
   connectionWatch,
+  leaving,
   notices,
   ...panelPlugins,
   ...controlPlugins,

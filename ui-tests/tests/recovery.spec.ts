@@ -7,7 +7,7 @@ import { expect, pause, streamText, test } from '../harness/test';
 
 const THREE_LINES = "for i in range(3): print('line', i)";
 
-test('R1: a reload in the middle of a run loses nothing and doubles nothing', async ({
+test('R1, U4: a reload in the middle of a run loses nothing and doubles nothing', async ({
   open,
   server
 }) => {
@@ -15,7 +15,13 @@ test('R1: a reload in the middle of a run loses nothing and doubles nothing', as
   await notebook.run(0);
   await expect(notebook.output(0)).toContainText('line 2');
 
+  const asked: string[] = [];
+  notebook.page.on('dialog', dialog => {
+    asked.push(dialog.type());
+    void dialog.accept();
+  });
   await notebook.reload();
+  expect(asked).toEqual([]); // U4: not "leave this page?", though a cell runs
   await expect(notebook.output(0)).toContainText('line 2');
   await expect(notebook.prompt(0)).toHaveText('[*]:');
   await expect(notebook.badge(0)).toBeVisible();
