@@ -17,6 +17,7 @@ import type * as Y from 'yjs';
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 import { hasNotice, withLink } from './omitted';
 import { DrawingPace, whenDrawn } from './pace';
+import { typing } from './typing';
 import { modelId, widgetDisplays } from './widgetdisplays';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
@@ -162,7 +163,7 @@ export class OutputView implements IDisposable {
   }
 
   /** What it takes to draw a flood of output must leave time for what people do meanwhile. */
-  private _draw(change: () => void): void {
+  private _draw(change: () => void, isLate = false): void {
     const start = performance.now();
     change();
     this._spentMs += performance.now() - start;
@@ -170,13 +171,14 @@ export class OutputView implements IDisposable {
       return;
     }
     this._isMeasuring = true;
+    this._isResting = isLate;
     whenDrawn(frameMs => {
       this._isMeasuring = false;
-      const waitMs = this._pace.drew(this._spentMs + frameMs, performance.now());
+      const waitMs = this._pace.drew(this._spentMs + frameMs, performance.now(), isLate);
       this._spentMs = 0;
-      if (waitMs > 0) {
+      if (isLate || waitMs > 0) {
         this._isResting = true;
-        setTimeout(() => this._wake(), waitMs);
+        typing.after(waitMs, () => this._wake());
       }
     });
   }
@@ -200,7 +202,7 @@ export class OutputView implements IDisposable {
   private _wake(): void {
     this._isResting = false;
     if (this._isBehind && !this._isDisposed && !this._model.isDisposed && !this._keepsBack()) {
-      this._draw(() => this._rewrite());
+      this._draw(() => this._rewrite(), true);
     }
   }
 
