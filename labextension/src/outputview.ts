@@ -26,6 +26,7 @@ const SILENT = { silent: true };
 /** The parts of JupyterLab's model that this takes the place of; not public there. */
 interface IModelInside {
   _onSharedModelChanged(sender: ISharedCodeCell, change: CellChange): void;
+  onGenericChange(): void;
   onOutputsChange(sender: IOutputAreaModel, change: IOutputAreaModel.ChangedArgs): void;
 }
 
@@ -40,6 +41,7 @@ export class OutputView implements IDisposable {
     const outputs = (cell as Y.Map<unknown> | null)?.get('outputs');
     return outputs &&
       typeof inside._onSharedModelChanged === 'function' &&
+      typeof inside.onGenericChange === 'function' &&
       typeof inside.onOutputsChange === 'function'
       ? new OutputView(model, inside as IModelInside, outputs as Y.Array<Y.Map<unknown>>)
       : null;
@@ -50,6 +52,7 @@ export class OutputView implements IDisposable {
     this._inside = inside;
     this._shared = shared;
     model.sharedModel.changed.disconnect(inside._onSharedModelChanged, model);
+    model.sharedModel.changed.disconnect(inside.onGenericChange, model);
     model.outputs.changed.disconnect(inside.onOutputsChange, model);
     // One output of the document is one output here: positions must agree.
     Object.defineProperty(model.outputs, 'shouldCombine', {
@@ -85,6 +88,7 @@ export class OutputView implements IDisposable {
     model.outputs.changed.disconnect(this._onViewChanged, this);
     Reflect.deleteProperty(model.outputs, 'shouldCombine');
     model.sharedModel.changed.connect(this._inside._onSharedModelChanged, model);
+    model.sharedModel.changed.connect(this._inside.onGenericChange, model);
     model.outputs.changed.connect(this._inside.onOutputsChange, model);
   }
 
@@ -93,11 +97,15 @@ export class OutputView implements IDisposable {
     const rest = { ...change };
     delete rest.outputsChange;
     delete rest.streamOutputChange;
+    const isOfOutputsAlone = Object.keys(rest).length === 0;
     if (sender.executionState === 'running') {
       // At a count JupyterLab takes the cell for done, and says so in the document.
       delete rest.executionCountChange;
     }
     this._inside._onSharedModelChanged.call(this._model, sender, rest);
+    if (!isOfOutputsAlone) {
+      this._inside.onGenericChange.call(this._model);
+    }
   }
 
   /** The server trusts a cell as it starts it, with its old outputs gone (SPEC O18). */
@@ -166,6 +174,8 @@ export class OutputView implements IDisposable {
   private _draw(change: () => void, isLate = false): void {
     const start = performance.now();
     change();
+    // That the content has changed is told when it is shown: each time JupyterLab looks at all cells.
+    this._inside.onGenericChange.call(this._model);
     this._spentMs += performance.now() - start;
     if (this._isMeasuring) {
       return;
