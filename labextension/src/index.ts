@@ -33,6 +33,7 @@ import { panelPlugins } from './panel-plugin';
 import { Prompts } from './prompt';
 import { saveWhenReachable } from './savelater';
 import { IExecutions } from './tokens';
+import { watchTyping } from './typing';
 import { widgets } from './widgets-plugin';
 
 export { IExecutions } from './tokens';
@@ -89,6 +90,7 @@ const notebooks: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = bundle(translator);
+    watchTyping();
     const cancel = (id: string): void => {
       known.api.cancel(id).catch((reason: unknown) => {
         const message = reason instanceof Error ? reason.message : String(reason);

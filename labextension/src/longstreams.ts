@@ -7,6 +7,12 @@ import { ITextBlock, inBlocks } from './textblocks';
 const STDOUT = 'application/vnd.jupyter.stdout';
 const STDERR = 'application/vnd.jupyter.stderr';
 
+/**
+ * So many blocks are in or out of sight together: of what has `content-visibility`, each element is
+ * looked at in each frame of the page.
+ */
+const GROUP_BLOCKS = 10;
+
 /** In place of JupyterLab's renderers of streams, at their ranks. */
 export const streamRenderers: readonly IRenderMime.IRendererFactory[] = [
   {
@@ -53,25 +59,34 @@ class RenderedStream extends RenderedCommon {
     if (before.length === 0) {
       this.node.replaceChildren();
     }
-    while (this.node.childNodes.length > blocks.length) {
-      this.node.lastChild?.remove();
+    for (let index = before.length - 1; index >= blocks.length; index--) {
+      this._removeHost(index);
     }
     const drawn: Promise<void>[] = [];
     blocks.forEach((block, index) => {
       if (block !== before[index]) {
-        const host = (this.node.children[index] as HTMLElement | undefined) ?? this._addHost();
-        host.style.setProperty('--nbexec-lines', String(block.lines));
-        drawn.push(this._draw(host, block.codes + block.text));
+        drawn.push(this._draw(this._host(index), block.codes + block.text));
       }
     });
+    for (let first = 0; first < blocks.length; first += GROUP_BLOCKS) {
+      const group = this.node.children[first / GROUP_BLOCKS] as HTMLElement;
+      const lines = blocks
+        .slice(first, first + GROUP_BLOCKS)
+        .reduce((sum, block) => sum + block.lines, 0);
+      group.style.setProperty('--nbexec-lines', String(lines));
+    }
     await Promise.all(drawn);
   }
 
-  private _addHost(): HTMLElement {
-    const host = document.createElement('div');
-    host.className = 'jp-nbexec-block';
-    this.node.append(host);
-    return host;
+  private _host(index: number): HTMLElement {
+    const group = childAt(this.node, Math.floor(index / GROUP_BLOCKS), 'jp-nbexec-blocks');
+    return childAt(group, index % GROUP_BLOCKS, 'jp-nbexec-block');
+  }
+
+  /** The last one. */
+  private _removeHost(index: number): void {
+    const group = this.node.lastElementChild;
+    (index % GROUP_BLOCKS === 0 ? group : group?.lastElementChild)?.remove();
   }
 
   private _draw(host: HTMLElement, source: string): Promise<void> {
@@ -83,4 +98,16 @@ class RenderedStream extends RenderedCommon {
   }
 
   private _blocks: readonly ITextBlock[] = [];
+}
+
+/** Appended if it is the next one. */
+function childAt(parent: HTMLElement, index: number, className: string): HTMLElement {
+  const known = parent.children[index] as HTMLElement | undefined;
+  if (known) {
+    return known;
+  }
+  const made = document.createElement('div');
+  made.className = className;
+  parent.append(made);
+  return made;
 }

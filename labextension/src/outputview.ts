@@ -17,6 +17,7 @@ import type * as Y from 'yjs';
 import { IDelta, commonStart, growth, listSteps, textSteps } from './deltas';
 import { hasNotice, withLink } from './omitted';
 import { DrawingPace, whenDrawn } from './pace';
+import { typing } from './typing';
 import { modelId, widgetDisplays } from './widgetdisplays';
 
 /** Its text changes are the document's own: JupyterLab must not write them there again. */
@@ -25,6 +26,7 @@ const SILENT = { silent: true };
 /** The parts of JupyterLab's model that this takes the place of; not public there. */
 interface IModelInside {
   _onSharedModelChanged(sender: ISharedCodeCell, change: CellChange): void;
+  onGenericChange(): void;
   onOutputsChange(sender: IOutputAreaModel, change: IOutputAreaModel.ChangedArgs): void;
 }
 
@@ -39,6 +41,7 @@ export class OutputView implements IDisposable {
     const outputs = (cell as Y.Map<unknown> | null)?.get('outputs');
     return outputs &&
       typeof inside._onSharedModelChanged === 'function' &&
+      typeof inside.onGenericChange === 'function' &&
       typeof inside.onOutputsChange === 'function'
       ? new OutputView(model, inside as IModelInside, outputs as Y.Array<Y.Map<unknown>>)
       : null;
@@ -49,6 +52,7 @@ export class OutputView implements IDisposable {
     this._inside = inside;
     this._shared = shared;
     model.sharedModel.changed.disconnect(inside._onSharedModelChanged, model);
+    model.sharedModel.changed.disconnect(inside.onGenericChange, model);
     model.outputs.changed.disconnect(inside.onOutputsChange, model);
     // One output of the document is one output here: positions must agree.
     Object.defineProperty(model.outputs, 'shouldCombine', {
@@ -84,6 +88,7 @@ export class OutputView implements IDisposable {
     model.outputs.changed.disconnect(this._onViewChanged, this);
     Reflect.deleteProperty(model.outputs, 'shouldCombine');
     model.sharedModel.changed.connect(this._inside._onSharedModelChanged, model);
+    model.sharedModel.changed.connect(this._inside.onGenericChange, model);
     model.outputs.changed.connect(this._inside.onOutputsChange, model);
   }
 
@@ -92,11 +97,15 @@ export class OutputView implements IDisposable {
     const rest = { ...change };
     delete rest.outputsChange;
     delete rest.streamOutputChange;
+    const isOfOutputsAlone = Object.keys(rest).length === 0;
     if (sender.executionState === 'running') {
       // At a count JupyterLab takes the cell for done, and says so in the document.
       delete rest.executionCountChange;
     }
     this._inside._onSharedModelChanged.call(this._model, sender, rest);
+    if (!isOfOutputsAlone) {
+      this._inside.onGenericChange.call(this._model);
+    }
   }
 
   /** The server trusts a cell as it starts it, with its old outputs gone (SPEC O18). */
@@ -162,21 +171,24 @@ export class OutputView implements IDisposable {
   }
 
   /** What it takes to draw a flood of output must leave time for what people do meanwhile. */
-  private _draw(change: () => void): void {
+  private _draw(change: () => void, isLate = false): void {
     const start = performance.now();
     change();
+    // That the content has changed is told when it is shown: each time JupyterLab looks at all cells.
+    this._inside.onGenericChange.call(this._model);
     this._spentMs += performance.now() - start;
     if (this._isMeasuring) {
       return;
     }
     this._isMeasuring = true;
+    this._isResting = isLate;
     whenDrawn(frameMs => {
       this._isMeasuring = false;
-      const waitMs = this._pace.drew(this._spentMs + frameMs, performance.now());
+      const waitMs = this._pace.drew(this._spentMs + frameMs, performance.now(), isLate);
       this._spentMs = 0;
-      if (waitMs > 0) {
+      if (isLate || waitMs > 0) {
         this._isResting = true;
-        setTimeout(() => this._wake(), waitMs);
+        typing.after(waitMs, () => this._wake());
       }
     });
   }
@@ -200,7 +212,7 @@ export class OutputView implements IDisposable {
   private _wake(): void {
     this._isResting = false;
     if (this._isBehind && !this._isDisposed && !this._model.isDisposed && !this._keepsBack()) {
-      this._draw(() => this._rewrite());
+      this._draw(() => this._rewrite(), true);
     }
   }
 

@@ -14,13 +14,14 @@ export class DrawingPace {
   /**
    * @param tookMs - how long a drawing took
    * @param nowMs - when it ended, by any clock that only goes forward
+   * @param isLate - whether it had to wait itself: of a flood nothing goes ahead
    * @returns how long the next one has to wait
    */
-  drew(tookMs: number, nowMs: number): number {
+  drew(tookMs: number, nowMs: number, isLate = false): number {
     const rested = Math.max(0, nowMs - tookMs - this._paidAt);
     this._owedMs = Math.max(0, this._owedMs - rested) + Math.min(tookMs, LONGEST_MS) * REST_PER_MS;
     this._paidAt = nowMs;
-    return this._owedMs > AHEAD_MS * REST_PER_MS ? this._owedMs : 0;
+    return isLate || this._owedMs > AHEAD_MS * REST_PER_MS ? this._owedMs : 0;
   }
 
   private _owedMs = 0;

@@ -9,6 +9,7 @@ import { Widget } from '@lumino/widgets';
 import { placeBelowOutputs } from './cellplace';
 import { Entries } from './entries';
 import { ApiError } from './errors';
+import { CONTENT_MS, Lookout } from './lookout';
 import type { IEntry, IPrompt } from './state';
 
 /** Sends the answer to the prompt of an execution. */
@@ -30,7 +31,7 @@ export class Prompts implements IDisposable {
     this._answer = answer;
     this._trans = trans;
     entries.changed.connect(this._refresh, this);
-    panel.content.modelContentChanged.connect(this._refresh, this);
+    panel.content.modelContentChanged.connect(this._onContent, this);
     panel.content.cellInViewportChanged.connect(this._refresh, this);
     this._refresh();
   }
@@ -44,13 +45,18 @@ export class Prompts implements IDisposable {
       return;
     }
     this._isDisposed = true;
+    this._lookout.cancel();
     this._entries.changed.disconnect(this._refresh, this);
     if (!this._notebook.isDisposed) {
-      this._notebook.modelContentChanged.disconnect(this._refresh, this);
+      this._notebook.modelContentChanged.disconnect(this._onContent, this);
       this._notebook.cellInViewportChanged.disconnect(this._refresh, this);
     }
     this._boxes.forEach(box => box.dispose());
     this._boxes.clear();
+  }
+
+  private _onContent(): void {
+    this._lookout.within(CONTENT_MS);
   }
 
   private _refresh(): void {
@@ -92,6 +98,7 @@ export class Prompts implements IDisposable {
   }
 
   private _isDisposed = false;
+  private readonly _lookout = new Lookout(() => this._refresh());
   private readonly _notebook: Notebook;
   private readonly _entries: Entries;
   private readonly _answer: Answer;

@@ -43,7 +43,7 @@ export function inBlocks(text: string, before: readonly ITextBlock[]): readonly 
 
 /** The block that begins at `start`. */
 function next(text: string, start: number, codes: string, old?: ITextBlock): ITextBlock {
-  if (old && old.codes === codes && isFull(old) && text.startsWith(old.text, start)) {
+  if (old && old.codes === codes && isFull(old) && isAt(start, old.text, text)) {
     return old;
   }
   let end = start;
@@ -54,6 +54,11 @@ function next(text: string, start: number, codes: string, old?: ITextBlock): ITe
   }
   const block = { text: text.slice(start, end), codes, lines };
   return old && old.codes === codes && old.text === block.text ? old : block;
+}
+
+/** `startsWith` compares letter by letter, and a long text is compared at each change. */
+function isAt(start: number, part: string, text: string): boolean {
+  return text.slice(start, start + part.length) === part;
 }
 
 function isFull({ text, lines }: ITextBlock): boolean {

@@ -33,3 +33,9 @@ test('a page that stood still goes on within a second', () => {
   const pace = new DrawingPace();
   assert.equal(pace.drew(5000, 5000), LONGEST_MS * REST_PER_MS);
 });
+
+test('of a flood nothing goes ahead', () => {
+  const pace = new DrawingPace();
+  assert.equal(pace.drew(5, 1000, true), 5 * REST_PER_MS);
+  assert.equal(pace.drew(5, 1020), 0);
+});

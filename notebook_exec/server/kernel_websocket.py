@@ -36,9 +36,11 @@ AGAIN_S = (1.0, 4.0)
 """A page makes its widgets some time after it was told of them, and hears no change before."""
 _MAX_REQUEST_BYTES = 4096
 _NEVER_LIMITED = ("comm_msg", "comm_close")
-_TEXTS_PER_S = 100
-"""More of our cells' texts in a second are left out, without a word. Consoles that show all that
-the kernel does, and the log console, live on the rest."""
+_TEXTS_AT_ONCE = 100
+_TEXTS_PER_S = 10
+"""More of our cells' texts are left out, without a word. Consoles that show all that the kernel
+does, and the log console, live on the rest. Each is a task of the page's only thread, and in a
+flood they stood, a hundred in a row, between a letter and its drawing."""
 
 
 class KernelWebsocket(ZMQChannelsWebsocketConnection):
@@ -48,7 +50,7 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
         super().__init__(**options)
         self._again: list[asyncio.TimerHandle] = []
         self._kernel_session: str | None = None
-        self._texts = Allowance(_TEXTS_PER_S)
+        self._texts = Allowance(_TEXTS_PER_S, _TEXTS_AT_ONCE)
 
     # --- open and closed ------------------------------------------------------------------------
 
@@ -178,15 +180,16 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
 
 
 class Allowance:
-    """So many a second, with a second's worth at once."""
+    """``per_s`` a second, and up to ``at_once`` that were not taken before."""
 
-    def __init__(self, per_s: float) -> None:
-        self._per_s = self._left = per_s
+    def __init__(self, per_s: float, at_once: float) -> None:
+        self._per_s = per_s
+        self._at_once = self._left = at_once
         self._at_s = 0.0
 
     def take(self, now_s: float) -> bool:
         """Whether one is left at ``now_s``; it is taken then."""
-        self._left = min(self._per_s, self._left + (now_s - self._at_s) * self._per_s)
+        self._left = min(self._at_once, self._left + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
         if self._left < 1:
             return False

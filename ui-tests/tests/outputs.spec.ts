@@ -82,6 +82,44 @@ test('O19: a long coloured text is whole, is searched and copied, and again afte
   expect(await stream.evaluate(node => node.textContent)).toBe(text);
 });
 
+test('O19: a flood goes on being shown while somebody types, and is whole at the end', async ({
+  open,
+  server
+}) => {
+  const notebook = await open([
+    '',
+    [
+      'import os, time',
+      'i = 0',
+      "while not os.path.exists('o19.gate'):",
+      "    print('line', i, flush=True); i += 1",
+      '    time.sleep(0.0005)',
+      "print('done')"
+    ].join('\n')
+  ]);
+  const { page } = notebook;
+  const stream = notebook.output(1).locator('.jp-RenderedText');
+  await notebook.run(1);
+  await expect(stream).toContainText('line');
+  await notebook.cell(0).locator('.cm-content').click();
+  const seen = new Set<string | null>();
+  let typed = '';
+  while (seen.size < 5) {
+    await page.keyboard.press('a');
+    typed += 'a';
+    seen.add(await stream.evaluate(node => node.textContent));
+  }
+  await openGate(server, 'o19');
+  await expect(notebook.prompt(1)).toHaveText('[1]:');
+  await expect(stream).toContainText('done');
+  const [above, cell] = await notebook.document();
+  expect(above.source).toBe(typed);
+  const text = streamText(cell);
+  const lines = text.split('\n');
+  expect(lines.slice(0, -2)).toEqual(lines.slice(0, -2).map((_, index) => `line ${index}`));
+  expect(await stream.evaluate(node => node.textContent)).toBe(text);
+});
+
 test('O6: a matplotlib figure shows', async ({ open }) => {
   const notebook = await open([
     '%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()'
