@@ -5,6 +5,8 @@ export default {
   ...base,
   testDir: 'bench',
   testMatch: '*.bench.ts',
+  workers: 1, // nothing beside what is measured
+  fullyParallel: false,
   timeout: 240_000,
   reporter: [['line']]
 };

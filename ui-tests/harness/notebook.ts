@@ -77,10 +77,11 @@ export function streamText(cell: CellJson | undefined, name = 'stdout'): string 
 }
 
 /** What the page's own application says, where the picture does not show it. */
-interface PageApp {
+export interface PageApp {
   commands: { execute(id: string, args?: object): Promise<unknown> };
   shell: {
-    currentWidget: {
+    widgets(area: string): Iterable<PageWidget>;
+    currentWidget: PageWidget & {
       sessionContext: {
         session: { kernel: { id: string; status: string } | null } | null;
       };
@@ -89,6 +90,12 @@ interface PageApp {
       };
     };
   };
+}
+
+interface PageWidget {
+  readonly id: string;
+  readonly isVisible: boolean;
+  dispose(): void;
 }
 
 interface PageDocument {
@@ -135,6 +142,22 @@ export class NotebookPage {
       app === 'lab' ? `/lab/tree/${this.name}?reset&token=` : `/notebooks/${this.name}?token=`;
     await this.page.goto(url + route + token);
     await this.ready();
+    return this;
+  }
+
+  /** Opens the notebook as a user does whose JupyterLab is there already, with nothing else. */
+  async openHere(): Promise<this> {
+    await this.page.evaluate(async name => {
+      const { jupyterapp } = window as unknown as { jupyterapp: PageApp };
+      await jupyterapp.commands.execute('filebrowser:open-path', { path: name });
+    }, this.name);
+    await this.ready();
+    await this.page.evaluate(() => {
+      const { shell } = (window as unknown as { jupyterapp: PageApp }).jupyterapp;
+      const others = [...shell.widgets('main')].filter(widget => widget !== shell.currentWidget);
+      others.forEach(widget => widget.dispose()); // the launcher
+    });
+    await this.page.waitForURL(`**/lab/tree/${this.name}*`); // where a reload goes to
     return this;
   }
 

@@ -120,6 +120,9 @@ export class JupyterServer {
     const late = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
     await gone;
     clearTimeout(late);
+    if (child.signalCode === 'SIGKILL' && signal !== 'SIGKILL') {
+      throw new Error(`The server did not end at ${signal}; see ${this.log}`);
+    }
   }
 
   /** Ends it and takes its folder away. */
@@ -154,11 +157,12 @@ export class JupyterServer {
       LabApp: { expose_app_in_browser: true },
       JupyterNotebookApp: { expose_app_in_browser: true }
     });
-    if (isPlain) {
-      await write(path.join(this.folder, 'config/labconfig/page_config.json'), {
-        disabledExtensions: Object.fromEntries(OURS.map(name => [name, true]))
-      });
-    }
+    await write(path.join(this.folder, 'config/labconfig/page_config.json'), {
+      // Or each page that is loaded has the server ask node, twice, whether to build JupyterLab.
+      buildAvailable: false,
+      buildCheck: false,
+      ...(isPlain ? { disabledExtensions: Object.fromEntries(OURS.map(name => [name, true])) } : {})
+    });
     await write(path.join(settings, 'apputils-extension/notification.jupyterlab-settings'), {
       fetchNews: 'false',
       checkForUpdates: false

@@ -1,10 +1,11 @@
 // The fixtures: a server for all tests of a file, or one for a single test; logs of failures.
-import { Browser, BrowserContext, Page, TestInfo, test as base } from '@playwright/test';
+import { TestInfo, test as base } from '@playwright/test';
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { closeGates } from './gate';
 import { CellSource, NotebookPage, writeNotebook } from './notebook';
+import { People } from './people';
 import { App, Config, JupyterServer } from './server';
 
 export { expect } from '@playwright/test';
@@ -30,8 +31,6 @@ interface WorkerFixtures {
   server: JupyterServer;
 }
 
-const VIEWPORT = { width: 1280, height: 900 };
-
 export const test = base.extend<Fixtures, WorkerFixtures>({
   app: ['lab', { option: true, scope: 'worker' }],
   config: [{}, { option: true, scope: 'worker' }],
@@ -52,17 +51,18 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     },
     { timeout: 90_000 }
   ],
-  open: async ({ page, server }, use, info) => {
+  open: async ({ people, server }, use, info) => {
     let count = 0;
     const name = process.env.PICTURES
       ? `analysis-${info.testId.slice(-3)}`
       : `t${info.workerIndex}-${info.testId}-${info.retry}`;
     await use(async (cells, given = server) => {
-      const notebook = new NotebookPage(page, given, `${name}-${count++}.ipynb`);
-      await writeNotebook(given, notebook.name, cells);
-      return notebook.open();
+      const fileName = `${name}-${count++}.ipynb`;
+      await writeNotebook(given, fileName, cells);
+      return people.open(given, fileName, given === server);
     });
     await keepLog(server, info);
+    await people.closePages(info.status === info.expectedStatus); // before their kernels end
     await shutDown(server);
   },
   people: [
@@ -74,8 +74,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     { scope: 'worker' }
   ],
   page: async ({ people }, use, info) => {
-    const page = await people.newPage(0);
-    await use(page);
+    await use(await people.firstPage());
     await people.closePages(info.status === info.expectedStatus);
   },
   openElsewhere: async ({ people }, use) => {
@@ -87,50 +86,13 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   }
 });
 
-/**
- * The browsers of some people, kept from test to test: what JupyterLab is made of is loaded and
- * compiled once. What a test leaves in them is cleared; after a failure they are made anew.
- */
-class People {
-  constructor(browser: Browser) {
-    this._browser = browser;
-  }
-
-  async newPage(person: number): Promise<Page> {
-    this._contexts[person] ??= await this._browser.newContext({ viewport: VIEWPORT });
-    return this._contexts[person].newPage();
-  }
-
-  async closePages(isWell: boolean): Promise<void> {
-    for (const page of this._contexts.flatMap(context => context.pages())) {
-      if (isWell && !page.isClosed() && page.url().startsWith('http')) {
-        await page.evaluate(() => {
-          localStorage.clear();
-          sessionStorage.clear();
-        });
-      }
-      await page.close();
-    }
-    await (isWell
-      ? Promise.all(this._contexts.map(context => context.clearPermissions()))
-      : this.leave());
-  }
-
-  async leave(): Promise<void> {
-    await Promise.all(this._contexts.map(context => context.close()));
-    this._contexts = [];
-  }
-
-  private _contexts: BrowserContext[] = [];
-  private readonly _browser: Browser;
-}
-
-/** No test finds the kernels or the open gates of the one before. */
+/** No test finds the kernels, the open gates or the workspace of the one before. */
 async function shutDown(server: JupyterServer): Promise<void> {
   const sessions = await server.json<{ id: string }[]>('/api/sessions');
   for (const { id } of sessions) {
     await server.fetch(`/api/sessions/${id}`, { method: 'DELETE' });
   }
+  await server.fetch('/lab/api/workspaces/default', { method: 'DELETE' });
   await closeGates(server);
 }
 

@@ -127,11 +127,17 @@ test('K2: a restart ends what runs and waits; the kernel keeps its id', async ({
 });
 
 test('U1: Restart and Run All', async ({ open }) => {
-  const notebook = await open(['try: n += 1\nexcept NameError: n = 1\nprint(n)', 'print(n)']);
+  const notebook = await open([
+    'try: n += 1\nexcept NameError: n = 1\nprint(n)',
+    'import os; print(os.getpid())'
+  ]);
   await notebook.runAll();
-  await expect(notebook.output(1)).toHaveText('1');
+  await expect(notebook.output(1)).toHaveText(/^\d+\s*$/);
+  const before = await notebook.output(1).innerText();
   await notebook.command('notebook:restart-run-all');
   await notebook.page.locator('.jp-Dialog .jp-mod-accept').click();
+  await expect(notebook.output(1)).not.toHaveText(before);
+  await expect(notebook.output(1)).toHaveText(/^\d+\s*$/);
   await expect(notebook.prompt(1)).toHaveText('[2]:');
   await expect(notebook.output(0)).toHaveText('1');
   await expect(notebook.prompt(0)).toHaveText('[1]:');
