@@ -112,28 +112,50 @@ interface PageDocument {
 
 const SUBMIT = '/api/executions';
 
+interface ISubmitted {
+  readonly way: 'post' | 'socket';
+  readonly body: string;
+}
+
+const submissions = new WeakMap<Page, ISubmitted[]>();
+
+/** All that a page has submitted: its websocket may be older than what is opened in it. */
+function submissionsOf(page: Page): readonly ISubmitted[] {
+  const known = submissions.get(page);
+  if (known) {
+    return known;
+  }
+  const all: ISubmitted[] = [];
+  submissions.set(page, all);
+  page.on('request', request => {
+    if (request.method() === 'POST' && new URL(request.url()).pathname === SUBMIT) {
+      all.push({ way: 'post', body: request.postData() ?? '' });
+    }
+  });
+  page.on('websocket', socket => {
+    if (new URL(socket.url()).pathname === `${SUBMIT}/socket`) {
+      socket.on('framesent', ({ payload }) => {
+        all.push({ way: 'socket', body: String(payload).split('\n')[1] ?? '' });
+      });
+    }
+  });
+  return all;
+}
+
 export class NotebookPage {
   constructor(
     readonly page: Page,
     readonly server: JupyterServer,
     readonly name: string
   ) {
-    page.on('request', request => {
-      if (request.method() === 'POST' && new URL(request.url()).pathname === SUBMIT) {
-        this.submitted.push({ way: 'post', body: request.postData() ?? '' });
-      }
-    });
-    page.on('websocket', socket => {
-      if (new URL(socket.url()).pathname === `${SUBMIT}/socket`) {
-        socket.on('framesent', ({ payload }) => {
-          this.submitted.push({ way: 'socket', body: String(payload).split('\n')[1] ?? '' });
-        });
-      }
-    });
+    this._submissions = submissionsOf(page);
+    this._before = this._submissions.length;
   }
 
-  /** By what this page has asked the server to run cells, since it was opened. */
-  readonly submitted: { way: 'post' | 'socket'; body: string }[] = [];
+  /** By what the page has asked the server to run cells, since it has this notebook. */
+  get submitted(): readonly ISubmitted[] {
+    return this._submissions.slice(this._before);
+  }
 
   /** Opens the notebook and waits until it and its kernel are there. */
   async open(): Promise<this> {
@@ -286,4 +308,7 @@ export class NotebookPage {
   async expectNoDialog(): Promise<void> {
     await expect(this.page.locator('.jp-Dialog')).toHaveCount(0);
   }
+
+  private readonly _submissions: readonly ISubmitted[];
+  private readonly _before: number;
 }
