@@ -38,7 +38,7 @@ class Kind(IntEnum):
     CREDIT = 13  # to the nanny: that many more bytes may be sent
     DETACH = 14  # command
     REQUEST = 15  # to the nanny: a Jupyter message for ``channel``
-    START = 20  # command: argv, env, cwd, interrupt_mode
+    START = 20  # command: argv, env, cwd, interrupt_mode, registers
     SIGNAL = 21  # command: signum
     RESTART = 22  # command: as it was started
     STATUS = 23  # command

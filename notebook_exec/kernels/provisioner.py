@@ -31,6 +31,17 @@ _KILLED = -int(getattr(signal, "SIGKILL", 9))
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
+def can_register(protocol_version: str) -> bool:
+    """Whether a kernel that declares this version binds ports by itself and registers them.
+
+    JEP 66 says from 5.5 on, the protocol 5.6; ipykernel declares 5.5 and never registers.
+    """
+    try:
+        return tuple(int(number) for number in protocol_version.split(".")) >= (5, 6)
+    except ValueError:
+        return False
+
+
 class NannyProvisioner(KernelProvisionerBase):
     """A kernel with a nanny between it and everyone. A restart replaces only the kernel."""
 
@@ -239,6 +250,7 @@ class NannyProvisioner(KernelProvisionerBase):
                 env=env,
                 cwd=self._cwd,
                 interrupt_mode=self.kernel_spec.interrupt_mode if self.kernel_spec else "signal",
+                registers=can_register(getattr(self.kernel_spec, "kernel_protocol_version", "")),
             )
         except NannyRefused:
             await self.cleanup()  # nobody does for a kernel that did not start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import zmq
 
@@ -14,6 +14,7 @@ from notebook_exec.nanny.config import CHANNELS
 from notebook_exec.nanny.jupyter import DELIMITER, Message, Signer, header, split
 from notebook_exec.nanny.ports import HOST, HeldPorts
 from notebook_exec.nanny.reactor import Reactor
+from notebook_exec.nanny.registration import Registration
 
 Socket = zmq.Socket[bytes]
 
@@ -37,10 +38,12 @@ class Back:
         on_iopub: Callable[[list[bytes], int], None],
         on_message: Callable[[str, Message], None],
         on_ready: Callable[[bytes], None],
+        registers: bool = False,
     ) -> None:
         """``on_iopub`` gets a message's frames, and where among them the delimiter is.
 
-        ``on_ready`` gets the content of the kernel_info_reply, empty if there is none."""
+        ``on_ready`` gets the content of the kernel_info_reply, empty if there is none.
+        ``registers``: the kernel may bind ports of its own and register them (JEP 66)."""
         self._reactor = reactor
         self._signer = signer
         self._on_iopub = on_iopub
@@ -48,6 +51,12 @@ class Back:
         self._on_ready = on_ready
         self._held = HeldPorts(len(CHANNELS))
         self.ports = dict(zip(CHANNELS, self._held.numbers, strict=True))
+        self._registration: Registration | None = None
+        if registers:
+            self._registration = Registration(context, reactor, signer, self._on_registered)
+        self._early: list[tuple[str, list[bytes]]] = []  # sent while it may still register
+        self._path = ""
+        self._told: dict[str, object] = {}
         self.is_ready = False
         self._closed = False
         self._info = b""
@@ -71,24 +80,25 @@ class Back:
             self._sockets[channel] = socket
 
     def write_connection_file(self, path: str, *, key: str, scheme: str, kernel_name: str) -> None:
-        """What the kernel is told: the ports that it is to bind."""
-        fields: dict[str, object] = {f"{name}_port": port for name, port in self.ports.items()}
-        fields.update(transport="tcp", ip=HOST, key=key, signature_scheme=scheme)
-        fields["kernel_name"] = kernel_name
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "w") as file:
-            json.dump(fields, file, indent=1)
+        """What the kernel is told: the ports that it is to bind, and where to register others.
+
+        Both, though the protocol has either: who knows nothing of registering binds the ports.
+        """
+        self._path = path
+        self._told = {"transport": "tcp", "ip": HOST, "key": key, "signature_scheme": scheme}
+        self._told["kernel_name"] = kernel_name
+        self._save(self._registration.fields if self._registration is not None else {})
 
     def connect(self) -> None:
         """Begin; ``on_ready`` follows when the kernel answers and its output is heard."""
-        for channel, socket in self._sockets.items():
-            socket.connect(f"tcp://{HOST}:{self.ports[channel]}")
-            reader = self._read_iopub if channel == "iopub" else self._reader(channel)
-            self._reactor.add_reader(socket, reader)
+        for channel in self._sockets:
+            self._connect(channel)
         self._ask()
 
     def send(self, channel: str, frames: list[bytes]) -> None:
         """Send a request; the frames before the delimiter come back with its answers."""
+        if self._registration is not None:
+            self._early.append((channel, frames))
         self._reactor.send(self._sockets[channel], frames)
 
     def drain(self, limit_s: float) -> None:
@@ -108,12 +118,50 @@ class Back:
         if self._closed:
             return
         self._closed = True
+        self._register_no_more()
         self._held.close()
         for socket in self._sockets.values():
             self._reactor.remove_reader(socket)
             socket.close(linger=0)
 
+    def _save(self, more: Mapping[str, object]) -> None:
+        ports = {f"{name}_port": port for name, port in self.ports.items()}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(self._path, flags, 0o600), "w") as file:
+            json.dump({**ports, **self._told, **more}, file, indent=1)
+
+    def _connect(self, channel: str) -> None:
+        socket = self._sockets[channel]
+        socket.connect(self._url(channel))
+        reader = self._read_iopub if channel == "iopub" else self._reader(channel)
+        self._reactor.add_reader(socket, reader)
+
+    def _url(self, channel: str) -> str:
+        return f"tcp://{HOST}:{self.ports[channel]}"
+
     # --- until it is ready ------------------------------------------------------------------
+
+    def _on_registered(self, ports: dict[str, int]) -> None:
+        """The kernel bound ``ports``: nobody was at the others to hear what was sent there."""
+        early = self._early
+        self._register_no_more()
+        if ports == self.ports:
+            return
+        for channel, socket in self._sockets.items():
+            socket.disconnect(self._url(channel))
+        self._held.close()
+        self.ports = ports
+        for channel in self._sockets:
+            self._connect(channel)
+        for channel, frames in early:
+            self.send(channel, frames)
+        self._save({})  # for who looks into the kernel's own file; last, as a disk may be full
+
+    def _register_no_more(self) -> None:
+        self._early = []
+        if self._registration is not None:
+            self._registration.close()
+            self._registration = None
 
     def _ask(self) -> None:
         """The request waits for the kernel, so once is enough; its status may come too early."""
@@ -134,6 +182,7 @@ class Back:
 
     def _finish(self) -> None:
         self.is_ready = True
+        self._register_no_more()
         self._on_ready(self._info)
 
     # --- reading ----------------------------------------------------------------------------

@@ -85,8 +85,17 @@ class Signer:
 
     def is_signed(self, frames: Sequence[bytes]) -> bool:
         """Whether ``frames``, delimiter first, carry the right signature."""
-        signature = self._sign(frames[2 : 2 + _PARTS])
-        return not self._key or hmac.compare_digest(signature, frames[1])
+        return self.is_signature(frames[1], frames[2 : 2 + _PARTS])
+
+    def is_signature(self, signature: bytes, parts: Sequence[bytes]) -> bool:
+        """Whether ``signature`` is the one of ``parts``."""
+        return not self._key or hmac.compare_digest(self.sign(parts), signature)
+
+    def sign(self, parts: Sequence[bytes]) -> bytes:
+        """The signature of ``parts``."""
+        if not self._key:
+            return b""
+        return hmac.digest(self._key, b"".join(parts), self._digest).hex().encode()
 
     def build(
         self, msg_type: str, content: dict[str, Any] | bytes, parent: bytes = b"{}"
@@ -114,9 +123,4 @@ class Signer:
         }
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         parts = [json.dumps(fields).encode(), parent, b"{}", body]
-        return [DELIMITER, self._sign(parts), *parts]
-
-    def _sign(self, parts: Sequence[bytes]) -> bytes:
-        if not self._key:
-            return b""
-        return hmac.digest(self._key, b"".join(parts), self._digest).hex().encode()
+        return [DELIMITER, self.sign(parts), *parts]

@@ -136,6 +136,7 @@ class Supervisor:
             "env": {str(name): str(value) for name, value in fields["env"].items()},
             "cwd": fields.get("cwd"),
             "interrupt_mode": str(fields.get("interrupt_mode", "signal")),
+            "registers": fields.get("registers") is True,
         }
         return self._launch()
 
@@ -186,6 +187,7 @@ class Supervisor:
             on_iopub=self._proxy.on_iopub,
             on_message=self._proxy.on_message,
             on_ready=self._on_ready,
+            registers=self._start["registers"],
         )
         path = os.path.join(config.spool, config.connection_name)
         back.write_connection_file(
