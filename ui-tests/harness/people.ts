@@ -117,6 +117,8 @@ async function tracesIn(page: Page): Promise<string> {
     const attributes = (node: Element): string[] =>
       [...node.attributes].map(({ name, value }) => `${name}=${value}`);
     return JSON.stringify({
+      // A reload goes on opening its notebook, a second time, after that can be seen and closed.
+      loaded: performance.timeOrigin,
       panels: sides.filter(widget => widget.isVisible).map(widget => widget.id),
       names: [window, document].map(owner =>
         Object.getOwnPropertyNames(owner)

@@ -39,6 +39,7 @@ test("Q6: one user's error does not stop the other's cells", async ({
   const other = await openElsewhere(notebook);
   await notebook.run(0);
   await notebook.run(1);
+  await expect(other.badge(1)).toHaveText('Queued, 1 before'); // or the other one's may be before it
   await other.run(2);
   await expect(other.badge(2)).toHaveText('Queued, 2 before');
   await openGate(server, 'q6');
