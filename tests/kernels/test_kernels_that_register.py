@@ -87,10 +87,13 @@ async def test_k8_a_kernel_registers_its_ports(bench: Bench) -> None:
 
 
 @needs_xpython
-async def test_r2_a_kernel_that_registered_is_adopted(bench: Bench) -> None:
+async def test_r2_a_kernel_that_registered_is_adopted(bench: Bench, tmp_path: Path) -> None:
     """R2: who takes it over needs to know nothing of how its ports came about."""
-    kernel_id = await bench.start("xpython")
-    km = manager_of(bench, kernel_id)
+    specs = bench.managers.kernel_spec_manager  # but no manager that restarts it meanwhile
+    km = AsyncKernelManager(
+        kernel_name="xpython", kernel_spec_manager=specs, config=nanny_config(tmp_path)
+    )
+    await km.start_kernel(env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")})
     nanny = km.provisioner
     assert isinstance(nanny, NannyProvisioner)
     async with Client(km) as client:
@@ -106,6 +109,7 @@ async def test_r2_a_kernel_that_registered_is_adopted(bench: Bench) -> None:
     await later.command(Kind.EXIT)
     later.detach()
     await until(lambda: not nanny.is_nanny_alive)
+    await km.shutdown_kernel(now=True)
 
 
 async def test_k9_a_kernel_that_does_not_do_what_it_declares(bench: Bench) -> None:
