@@ -67,6 +67,7 @@ class KernelActions:
         self._events = events
         self._listeners: dict[KernelId, list[ActionListener]] = {}
         self._wrapped: dict[str, Callable[..., Awaitable[object]]] = {}
+        self._restarts: set[asyncio.Future[None]] = set()
         self._wrap("interrupt_kernel", self._before_interrupt)
         self._wrap("restart_kernel", self._before_restart, self._after_restart)
         self._wrap("shutdown_kernel", self._before_shutdown)
@@ -95,6 +96,17 @@ class KernelActions:
         finally:
             _by.reset(token)
 
+    async def restarted(self, limit_s: float) -> None:
+        """Return when no restart is under way, at the latest after ``limit_s``.
+
+        jupyter_client does not shut down a kernel that is being restarted: it raises, and
+        jupyter_server then never stops (seen with 8.10 and 2.21).
+        """
+        if self._restarts:
+            _, late = await asyncio.wait(set(self._restarts), timeout=limit_s)
+            if late:
+                log.warning("%d restarts of kernels do not come to an end", len(late))
+
     def close(self) -> None:
         """Take the wrappers off. May be repeated."""
         for name, wrapper in self._wrapped.items():
@@ -119,6 +131,9 @@ class KernelActions:
         async def wrapper(kernel_id: KernelId, *args: Any, **kwargs: Any) -> object:
             failed = True
             token = _announced.set(True)
+            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            if after is not None:
+                self._restarts.add(over)
             try:
                 before(kernel_id)
                 result = original(kernel_id, *args, **kwargs)
@@ -130,6 +145,8 @@ class KernelActions:
             finally:
                 _announced.reset(token)
                 if after is not None:
+                    self._restarts.discard(over)
+                    over.set_result(None)
                     after(kernel_id, failed)
 
         setattr(self.managers, name, wrapper)

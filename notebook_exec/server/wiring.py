@@ -37,6 +37,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 PRUNE_INTERVAL_S = 3600.0
+_RESTART_LIMIT_S = 10.0
 
 
 class Program:
@@ -114,6 +115,8 @@ class Program:
 
     async def close(self) -> None:
         """End executions, save documents, close the store (R5). Safe to call twice."""
+        if self._actions is not None:
+            await self._actions.restarted(_RESTART_LIMIT_S)  # a new process has yet to be stored
         if self._pruning is not None:
             self._pruning.cancel()
             await asyncio.wait([self._pruning])

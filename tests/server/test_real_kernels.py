@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -241,3 +243,29 @@ def test_k5_the_log_of_a_kernel_that_is_gone(tmp_path: Path) -> None:
         assert server.ask("GET", f"{url}/log?follow=1").body == left.body
     finally:
         assert server.stop() == 0
+
+
+DIES_SLOWLY = """
+import atexit, time
+def last_words():
+    with open("dying", "w") as pipe:
+        pipe.write("now")
+    time.sleep(0.5)
+atexit.register(last_words)
+"""
+
+
+def test_r5_a_server_stops_that_restarts_a_kernel(tmp_path: Path) -> None:
+    """R5: told to stop meanwhile, it ends the new process too, and itself."""
+    server = RealServer(tmp_path)
+    server.start()
+    os.mkfifo(server.root / "dying")
+    path = server.notebook("slow.ipynb", DIES_SLOWLY)
+    (execution,) = server.run(path)
+    url = f"/api/kernels/{execution['kernel_id']}/restart"
+    restart = threading.Thread(target=server.raw, args=("POST", url, b""))
+    restart.start()
+    assert (server.root / "dying").read_text() == "now"  # written in the middle of the restart
+    assert server.stop() == 0
+    restart.join()
+    assert server.errors() == []
