@@ -11,6 +11,7 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from traitlets import Bool, Float, Int, TraitError, Unicode, validate
 
 from notebook_exec.documents.access import DocumentAccess
+from notebook_exec.kernels.shutdown import end_all_whatever_fails
 
 from .collector import calm_collector
 from .kernel_websocket import KernelWebsocket
@@ -192,6 +193,8 @@ class NotebookExecApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Called by jupyter_server before it shuts its kernels down."""
+        if self.serverapp is not None:
+            end_all_whatever_fails(self.serverapp.kernel_manager)
         if self._program is not None:
             await self._program.close()
 
