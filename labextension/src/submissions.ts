@@ -30,9 +30,14 @@ export class SubmissionSocket {
     if (this._socket || this._failures >= MOST_FAILURES) {
       return;
     }
-    const socket = this._connect();
-    this._socket = socket;
     this._failures++;
+    let socket: ISocket;
+    try {
+      socket = this._connect();
+    } catch {
+      return; // a page may be forbidden to
+    }
+    this._socket = socket;
     socket.onopen = () => {
       this._failures = 0;
     };

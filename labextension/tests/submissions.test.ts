@@ -116,3 +116,16 @@ test('A1: where no websocket gets through it is not tried for ever', async () =>
   }
   assert.equal(sockets.length, 3);
 });
+
+test('A1: a page that is forbidden to open a websocket goes on', async () => {
+  let tries = 0;
+  const submissions = new SubmissionSocket(() => {
+    tries++;
+    throw new DOMException('no', 'SecurityError');
+  });
+  submissions.open();
+  for (let index = 0; index < 5; index++) {
+    assert.equal(await submissions.submit('{}', 'key'), undefined);
+  }
+  assert.equal(tries, 3);
+});
