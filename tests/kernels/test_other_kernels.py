@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def start(bench: Bench) -> Open:
     return start_one
 
 
+async def interrupt_until_done(link: Link, recorder: Recorder, execution_id: str) -> None:
+    """As people do: a bash that is just about to start a program does not hear of it (seen)."""
+    for _ in range(5):
+        await link.interrupt()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(recorder.done(execution_id), 5)
+            return
+    await recorder.done(execution_id)
+
+
 async def test_k9_bash(bench: Bench, start: Open) -> None:
     """K9: bash runs under a nanny: output, errors, an interrupt by signal, a restart in place."""
     kernel_id, link, recorder = await start("bash")
@@ -63,8 +74,7 @@ async def test_k9_bash(bench: Bench, start: Open) -> None:
     assert "to stderr" in recorder.text("e1")
     run(link, "e2", "echo begins; sleep 600")
     await recorder.until(lambda: "begins" in recorder.text("e2"))
-    await link.interrupt()
-    await recorder.done("e2")
+    await interrupt_until_done(link, recorder, "e2")
     run(link, "e3", "echo $x")
     await recorder.done("e3")
     assert recorder.text("e3").strip() == "6"
