@@ -78,6 +78,7 @@ test('Q7, U7: by keyboard, everything is stopped, with the consequence said befo
   const notebook = await open([waitFor('never'), "print('b')"]);
   const { page } = notebook;
   await notebook.runAll();
+  await expect(notebook.cell(1)).toHaveClass(/jp-mod-active/); // it takes the focus there
   const button = page.getByRole('button', { name: '0 of 2 cells are done' });
   await button.focus();
   await page.keyboard.press('Enter');
