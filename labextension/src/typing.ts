@@ -5,7 +5,7 @@ import { whenDrawn } from './pace';
 export const PAUSE_MS = 500;
 
 /** So many times as long as else it waits while somebody types. */
-export const SLOWER = 6;
+export const SLOWER = 12;
 
 /** Knows of each key that is pressed, and calls back what waits for a good moment. */
 export class Typing {
