@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PLAIN = "ours, no nanny"
 """Ours with ``NotebookExecApp.nanny = False``: the link goes straight to the kernel."""
@@ -50,22 +50,12 @@ def cases(scale: float) -> dict[str, Case]:
     def count(full: int) -> int:
         return max(5, round(full * scale))
 
+    latency = Case(
+        "latency", "request sent → `print(1)` visible", ("print(1)",) * count(20), "latency", 2
+    )
     made = [
-        Case(
-            "latency",
-            "request sent → `print(1)` visible",
-            ("print(1)",) * count(20),
-            "latency",
-            2,
-        ),
-        Case(
-            "post",
-            "the same, the request a POST",
-            ("print(1)",) * count(20),
-            "latency",
-            2,
-            by_post=True,
-        ),
+        latency,
+        replace(latency, name="post", title="the same, the request a POST", by_post=True),
         Case(
             "cells",
             f"{count(200)} trivial cells in one request",

@@ -56,16 +56,26 @@ class System:
             return await response.json(content_type=None) if response.status != 204 else None
 
 
-class Ours(System):
-    """notebook_exec: one request, whatever the number of cells, by the page's websocket."""
+class OursByPost(System):
+    """notebook_exec: one request, whatever the number of cells, as scripts send it."""
+
+    async def run(self, notebook: Notebook, indices: list[int]) -> None:
+        cells = [notebook.cell_ids[index] for index in indices]
+        await self.submit({"path": notebook.path, "cells": cells})
+
+    async def submit(self, body: Any) -> None:
+        """Send one request."""
+        await self.sender.post("/api/executions", body)
+
+
+class Ours(OursByPost):
+    """The same by the page's websocket."""
 
     def __init__(self, http: aiohttp.ClientSession, sender: Sender) -> None:
         super().__init__(http, sender)
         self._submissions: Submissions | None = None
 
-    async def run(self, notebook: Notebook, indices: list[int]) -> None:
-        cells = [notebook.cell_ids[index] for index in indices]
-        body = {"path": notebook.path, "cells": cells}
+    async def submit(self, body: Any) -> None:
         if self._submissions is None:
             self._submissions = await Submissions.connect(self.http)
         await self._submissions.post(body)
@@ -73,14 +83,6 @@ class Ours(System):
     async def close(self) -> None:
         if self._submissions is not None:
             await self._submissions.close()
-
-
-class OursByPost(System):
-    """The same, each request a POST, as scripts send it."""
-
-    async def run(self, notebook: Notebook, indices: list[int]) -> None:
-        cells = [notebook.cell_ids[index] for index in indices]
-        await self.sender.post("/api/executions", {"path": notebook.path, "cells": cells})
 
 
 class NbModel(System):

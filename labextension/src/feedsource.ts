@@ -4,6 +4,7 @@ import type { ServerConnection } from '@jupyterlab/services';
 
 import type { IFeedListener, IFeedSource } from './feed';
 import { request, requestJson } from './http';
+import { parseJson } from './json';
 import { IRecord, readRecord, readRecords } from './records';
 import { EventReader } from './sse';
 
@@ -68,7 +69,7 @@ export class HttpFeedSource implements IFeedSource {
         window.clearTimeout(silence);
         silence = window.setTimeout(stop, SILENCE_MS);
         for (const { data, event, id } of events.push(piece.value)) {
-          const record = event === 'execution' ? readRecord(parse(data)) : null;
+          const record = event === 'execution' ? readRecord(parseJson(data)) : null;
           if (record) {
             listener.onRecord(record, id);
           }
@@ -82,12 +83,4 @@ export class HttpFeedSource implements IFeedSource {
   }
 
   private readonly _settings: ServerConnection.ISettings;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -114,7 +114,19 @@ def ws_allowed(action: str, resource: str) -> Callable[[Method], Method]:
     return decorate
 
 
-class ApiHandler(APIHandler):
+class WithServices:
+    """A handler that finds what it works on in the web application's settings."""
+
+    settings: dict[str, Any]
+
+    @property
+    def services(self) -> Services:
+        """The engine, the documents and the settings."""
+        services: Services = self.settings[SETTINGS_KEY]
+        return services
+
+
+class ApiHandler(WithServices, APIHandler):
     """A handler that answers in JSON, errors too, and waits until all is started."""
 
     async def prepare(self) -> None:  # type: ignore[override]  # as APIHandler itself
@@ -122,12 +134,6 @@ class ApiHandler(APIHandler):
         await super().prepare()
         if not self.services.is_started:
             await self.services.wait_started()
-
-    @property
-    def services(self) -> Services:
-        """The engine, the documents and the settings."""
-        services: Services = self.settings[SETTINGS_KEY]
-        return services
 
     @property
     def user(self) -> User:
@@ -173,24 +179,11 @@ class ApiHandler(APIHandler):
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Give domain errors their own status."""
-        error = _error_in(kwargs)
-        if isinstance(error, NotebookExecError):
-            status_code = status_of(error)
-        elif isinstance(error, NotStartedError):
-            status_code = 503
-        super().send_error(status_code, **kwargs)
+        super().send_error(_status_of_any(_error_in(kwargs), status_code), **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer ``{"message", "reason", "field"?}``."""
-        error = _error_in(kwargs)
-        if isinstance(error, NotebookExecError):
-            body = error_body(error)
-        else:
-            body = {
-                "message": _message(status_code, error),
-                "reason": _REASONS.get(status_code, "error"),
-            }
-        self.finish(json.dumps(body))
+        self.finish(json.dumps(_body_of_any(_error_in(kwargs), status_code)))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """What the caller did wrong is no error of ours, and may hold what must not be logged."""
@@ -212,6 +205,29 @@ class ApiHandler(APIHandler):
 def _error_in(kwargs: dict[str, Any]) -> BaseException | None:
     exc_info = kwargs.get("exc_info")
     return exc_info[1] if exc_info else None
+
+
+def told(error: BaseException) -> tuple[int, dict[str, Json]]:
+    """Status and body that tell any error (A5)."""
+    status_code = _status_of_any(
+        error, error.status_code if isinstance(error, web.HTTPError) else 500
+    )
+    return status_code, _body_of_any(error, status_code)
+
+
+def _status_of_any(error: BaseException | None, otherwise: int) -> int:
+    if isinstance(error, NotebookExecError):
+        return status_of(error)
+    return 503 if isinstance(error, NotStartedError) else otherwise
+
+
+def _body_of_any(error: BaseException | None, status_code: int) -> dict[str, Json]:
+    if isinstance(error, NotebookExecError):
+        return error_body(error)
+    return {
+        "message": _message(status_code, error),
+        "reason": _REASONS.get(status_code, "error"),
+    }
 
 
 def _message(status_code: int, error: BaseException | None) -> str:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
-
-from jupyter_server.base.handlers import JupyterHandler
-from jupyter_server.base.websocket import WebSocketMixin
-from tornado.websocket import WebSocketHandler
+from typing import TYPE_CHECKING
 
 from notebook_exec.core.model import DocumentId, InvalidInput, Json, NotebookExecError, NotFound
 
 from . import fields
 from .base import ApiHandler, allowed, may, user_of, ws_allowed
-from .services import SETTINGS_KEY, Services
-from .websocket import SocketTransport
+from .websocket import SocketHandler, SocketTransport
 
 if TYPE_CHECKING:
     from notebook_exec.documents.room import Room, RoomClient
@@ -34,7 +29,6 @@ INTERNAL_ERROR = 4500
 FORMATS = ("json", "text", "base64")
 _TYPE = re.compile(r"[\w.+-]{1,64}", re.ASCII)
 _TRANSIENT_ID = re.compile(r"[\w.-]{1,64}:[\w.-]{1,64}", re.ASCII)
-_MESSAGE_SLACK_BYTES = 2**20
 
 
 class SessionHandler(ApiHandler):
@@ -64,26 +58,16 @@ class SessionHandler(ApiHandler):
         )
 
 
-class RoomHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
+class RoomHandler(SocketHandler):
     """``WS /api/collaboration/room/{room_id}``: one client of one room."""
 
     auth_resource = "contents"
     _client: RoomClient | None = None
 
     @property
-    def services(self) -> Services:
-        """The documents and the settings."""
-        services: Services = self.settings[SETTINGS_KEY]
-        return services
-
-    @property
-    def max_message_size(self) -> int:
-        """A little above what a room takes: the room closes with a reason, tornado would not."""
-        return self.services.settings.max_message_bytes + _MESSAGE_SLACK_BYTES
-
-    def get_compression_options(self) -> dict[str, Any] | None:
-        """No compression: updates are small, and it costs more than it saves on one machine."""
-        return None
+    def limit_bytes(self) -> int:
+        """That of a room."""
+        return self.services.settings.max_message_bytes
 
     @ws_allowed("read", "contents")
     async def get(self, *args: str, **kwargs: str) -> None:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
-from jupyter_server.base.handlers import JupyterHandler
-from jupyter_server.base.websocket import WebSocketMixin
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.web import HTTPError
+from tornado.websocket import WebSocketClosedError
 
 from notebook_exec.core.model import InvalidInput, Json, NotebookExecError
 
 from . import fields
-from .base import error_body, may, parse_object, scope_of, status_of, user_of, ws_allowed
+from .base import may, parse_object, scope_of, told, user_of, ws_allowed
 from .executions import submit
-from .services import SETTINGS_KEY, NotStartedError, Services
+from .services import NotStartedError
 from .views import accepted_json
+from .websocket import SocketHandler
 
 _OPEN_AT_ONCE = 64
 """Submissions of one socket that are not answered yet; more are not read before one is."""
 _MAX_HEAD_CHARS = 1024
 
 
-class SubmissionsHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
+class SubmissionsHandler(SocketHandler):
     """``WS /api/executions/socket``: many ``POST /api/executions`` on one connection.
 
     A message is a head, one line of JSON, and below it the body just as it would be posted:
@@ -39,19 +38,9 @@ class SubmissionsHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self._unanswered: set[asyncio.Task[None]] = set()
 
     @property
-    def services(self) -> Services:
-        """The engine and the settings."""
-        services: Services = self.settings[SETTINGS_KEY]
-        return services
-
-    @property
-    def max_message_size(self) -> int:
-        """A little above what a body may have, so that too large a one is told what it is."""
-        return self.services.settings.max_body_bytes + 2**20
-
-    def get_compression_options(self) -> dict[str, Any] | None:
-        """No compression: messages are small."""
-        return None
+    def limit_bytes(self) -> int:
+        """That of a body that is posted."""
+        return self.services.settings.max_body_bytes
 
     @ws_allowed("execute", "kernels")
     async def get(self, *args: str, **kwargs: str) -> None:
@@ -76,20 +65,17 @@ class SubmissionsHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
             name = fields.text(head.get("id"), "id")
             # As for each request: what a user may do can change while the socket is open.
             if not await may(self, "execute", "kernels"):
-                status, answer = 403, _error("you may not run anything here", "forbidden")
-            else:
-                await self.services.wait_started()
-                key = fields.optional_text(head, "idempotency_key")
-                accepted = await submit(self.services, body, user_of(self), scope_of(self), key)
-                status, answer = 202, accepted_json(accepted)
-        except NotebookExecError as error:
-            status, answer = status_of(error), error_body(error)
-        except NotStartedError as error:
-            status, answer = 503, _error(str(error), "not_ready")
+                raise HTTPError(403, "you may not run anything here")
+            await self.services.wait_started()
+            key = fields.optional_text(head, "idempotency_key")
+            accepted = await submit(self.services, body, user_of(self), scope_of(self), key)
+            status, answer = 202, accepted_json(accepted)
+        except (NotebookExecError, NotStartedError, HTTPError) as error:
+            status, answer = told(error)
         except Exception:
             # The border to whatever the engine may raise; the client is told, not left.
             self.log.exception("A submission by websocket failed")
-            status, answer = 500, _error("the submission failed", "error")
+            status, answer = told(HTTPError(500, "the submission failed"))
         answer_head = json.dumps({"id": name, "status": status})
         try:
             await self.write_message(f"{answer_head}\n{json.dumps(answer)}")
@@ -109,7 +95,3 @@ def _parse(message: str | bytes) -> tuple[dict[str, Json], bytes]:
     given = parse_object(head.encode(), 4 * _MAX_HEAD_CHARS)
     fields.only(given, {"id", "idempotency_key"})
     return given, body.encode()
-
-
-def _error(message: str, reason: str) -> dict[str, Json]:
-    return {"message": message, "reason": reason}

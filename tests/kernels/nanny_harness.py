@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,6 +19,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_path
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from kernels_harness import Bench
 from traitlets.config import Config
 
 from notebook_exec.core.model import DeathReport, KernelId
@@ -75,10 +78,31 @@ STUB_ARGV = [sys.executable, str(Path(__file__).with_name("stub_kernel.py")), "{
 
 def make_specs(folder: Path) -> KernelSpecManager:
     """The kernelspecs ``stub``, and ``python3`` as it is installed."""
-    spec = {"argv": STUB_ARGV, "display_name": "stub", "language": "stub"}
-    (folder / "specs" / "stub").mkdir(parents=True)
-    (folder / "specs" / "stub" / "kernel.json").write_text(json.dumps(spec))
+    add_spec(folder, "stub", STUB_ARGV, language="stub")
     return KernelSpecManager(kernel_dirs=[str(folder / "specs"), *jupyter_path("kernels")])
+
+
+def add_spec(folder: Path, name: str, argv: Sequence[str], **more: str) -> None:
+    """One more kernelspec in ``folder``."""
+    spec = {"argv": argv, "display_name": name, **more}
+    (folder / "specs" / name).mkdir(parents=True)
+    (folder / "specs" / name / "kernel.json").write_text(json.dumps(spec))
+
+
+@asynccontextmanager
+async def nanny_bench(folder: Path) -> AsyncIterator[Bench]:
+    """Kernels of the specs in ``folder``, each with a nanny."""
+    specs = make_specs(folder)
+    with nanny_by_default():
+        managers = AsyncMappingKernelManager(
+            config=nanny_config(folder),
+            connection_dir=str(folder),
+            kernel_spec_manager=specs,
+            root_dir=str(folder),
+        )
+        made = Bench(managers, {**os.environ, "IPYTHONDIR": str(folder / "ipython")})
+        yield made
+        await made.close()
 
 
 def is_running(pid: int) -> bool:

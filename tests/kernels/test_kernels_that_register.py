@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from jupyter_client import AsyncKernelManager
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from kernels_harness import Bench, run
-from nanny_harness import STUB_ARGV, Client, make_specs, nanny_by_default, nanny_config, until
+from nanny_harness import STUB_ARGV, Client, add_spec, nanny_bench, nanny_config, until
 
 from notebook_exec.core.model import KernelId
 from notebook_exec.core.wire import Kind
@@ -30,23 +29,10 @@ needs_xpython = pytest.mark.skipif(
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    specs = make_specs(tmp_path)
     for name, argv in (("xpython", XPYTHON), ("promises", STUB_ARGV)):
-        spec = {"argv": argv, "display_name": name, "language": "python"}
-        spec["kernel_protocol_version"] = "5.6"
-        folder = tmp_path / "specs" / name
-        folder.mkdir()
-        (folder / "kernel.json").write_text(json.dumps(spec))
-    with nanny_by_default():
-        managers = AsyncMappingKernelManager(
-            config=nanny_config(tmp_path),
-            connection_dir=str(tmp_path),
-            kernel_spec_manager=specs,
-            root_dir=str(tmp_path),
-        )
-        made = Bench(managers, {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")})
+        add_spec(tmp_path, name, argv, language="python", kernel_protocol_version="5.6")
+    async with nanny_bench(tmp_path) as made:
         yield made
-        await made.close()
 
 
 def manager_of(bench: Bench, kernel_id: KernelId) -> AsyncKernelManager:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import STUB_ARGV, make_specs, nanny_by_default, nanny_config
+from nanny_harness import STUB_ARGV, add_spec, nanny_bench
 
 from notebook_exec.core.model import KernelId
 from notebook_exec.kernels.link import Link
@@ -26,22 +23,10 @@ BASH = [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    specs = make_specs(tmp_path)
     for name, argv, mode in (("bash", BASH, "signal"), ("told", STUB_ARGV, "message")):
-        spec = {"argv": argv, "display_name": name, "language": name, "interrupt_mode": mode}
-        folder = tmp_path / "specs" / name
-        folder.mkdir()
-        (folder / "kernel.json").write_text(json.dumps(spec))
-    with nanny_by_default():
-        managers = AsyncMappingKernelManager(
-            config=nanny_config(tmp_path),
-            connection_dir=str(tmp_path),
-            kernel_spec_manager=specs,
-            root_dir=str(tmp_path),
-        )
-        made = Bench(managers, {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")})
+        add_spec(tmp_path, name, argv, language=name, interrupt_mode=mode)
+    async with nanny_bench(tmp_path) as made:
         yield made
-        await made.close()
 
 
 @pytest.fixture
