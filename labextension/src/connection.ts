@@ -1,5 +1,6 @@
 // A lost connection is said in a notice that goes away by itself; nothing stops meanwhile.
 import type { IConnectionLost } from '@jupyterlab/application';
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ServerConnection } from '@jupyterlab/services';
@@ -69,20 +70,34 @@ function showNotice(text: string, action: IConnectionAction | null): HTMLElement
   return notice;
 }
 
-/** Looks at once when a kernel's websocket breaks; JupyterLab itself asks every ten seconds. */
+/**
+ * Looks at once when a kernel's websocket breaks, and connects it anew when the server is back.
+ *
+ * JupyterLab itself looks every ten seconds, tries a kernel whose server was away after up to
+ * half a minute more, and gives up after a few such tries.
+ */
 export function watchKernels(
   tracker: INotebookTracker,
   settings: ServerConnection.ISettings,
   onLost: () => void
 ): void {
+  const watched = new Set<ISessionContext>();
+  const watch = async (context: ISessionContext): Promise<void> => {
+    if (await isReachable(settings)) {
+      return;
+    }
+    onLost();
+    await untilReachable(settings);
+    const kernel = context.session?.kernel;
+    if (kernel && kernel.connectionStatus !== 'connected' && kernel.status !== 'dead') {
+      kernel.reconnect().catch(() => undefined); // JupyterLab goes on as after any failed try
+    }
+  };
   tracker.widgetAdded.connect((_, panel: NotebookPanel) => {
     panel.sessionContext.connectionStatusChanged.connect((context, status) => {
-      if (status === 'connecting' && context.isReady) {
-        void isReachable(settings).then(reachable => {
-          if (!reachable) {
-            onLost();
-          }
-        });
+      if (status === 'connecting' && context.isReady && !watched.has(context)) {
+        watched.add(context);
+        void watch(context).finally(() => watched.delete(context));
       }
     });
   });

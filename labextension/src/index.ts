@@ -141,7 +141,7 @@ const connectionLost: JupyterFrontEndPlugin<IConnectionLost> = {
 
 const connectionWatch: JupyterFrontEndPlugin<void> = {
   id: 'notebook-exec:connection-watch',
-  description: 'Notices at once that the server is out of reach.',
+  description: 'Notices at once that the server is out of reach, and that it is back.',
   autoStart: true,
   requires: [IExecutions, INotebookTracker, IConnectionLost],
   activate: (

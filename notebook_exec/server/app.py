@@ -208,8 +208,9 @@ class NotebookExecApp(ExtensionApp):
         settings = self.serverapp.web_app.settings
         settings[SETTINGS_KEY] = self.services
         if settings["kernel_websocket_connection_class"] is ZMQChannelsWebsocketConnection:
-            # Where an extension's settings are copied from afterwards.
+            # Where an extension's settings are copied from afterwards; and who closes them all.
             self.settings["kernel_websocket_connection_class"] = KernelWebsocket
+            self.serverapp.kernel_websocket_connection_class = KernelWebsocket
         settings.setdefault("jupyter_server_ydoc", DocumentAccess(self.services.opened_documents))
 
     def initialize_handlers(self) -> None:

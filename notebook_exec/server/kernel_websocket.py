@@ -28,6 +28,7 @@ from notebook_exec.engine.widget_news import WidgetView
 from notebook_exec.kernels.messages import USERNAME
 
 from .services import SETTINGS_KEY, Services
+from .stopping import requests_at_rest
 
 wire: Any = base  # its functions are not annotated
 
@@ -53,6 +54,13 @@ class KernelWebsocket(ZMQChannelsWebsocketConnection):
         self._texts = Allowance(_TEXTS_PER_S, _TEXTS_AT_ONCE)
 
     # --- open and closed ------------------------------------------------------------------------
+
+    @classmethod
+    async def close_all(cls) -> None:
+        """See above; it is also the last that jupyter_server awaits before its loop stops."""
+        above: Any = super()
+        await above.close_all()
+        await requests_at_rest()
 
     def connect(self) -> asyncio.Future[None] | None:  # type: ignore[override]  # as above it
         """See ``ZMQChannelsWebsocketConnection.connect``."""

@@ -64,6 +64,7 @@ class RealServer(Client):
             self.port = probe.getsockname()[1]
         self._process: Process | None = None
         self._running = threading.Event()
+        self._logged = threading.Condition()
         self._reader: threading.Thread | None = None
 
     def start(self, *options: str) -> None:
@@ -124,10 +125,17 @@ class RealServer(Client):
     def _read_log(self, process: Process) -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            self.log.append(line)
+            with self._logged:
+                self.log.append(line)
+                self._logged.notify_all()
             if "is running at" in line:
                 self._running.set()
         self._running.set()
+
+    def until_logged(self, text: str) -> None:
+        """Return when there is a line with ``text`` in the log."""
+        with self._logged:
+            assert self._logged.wait_for(lambda: any(text in line for line in self.log), 30)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it, and return its exit code; safe to call twice."""

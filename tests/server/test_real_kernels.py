@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from real_server import RealServer
 from server_harness import TOKEN
+from slow_contents import SLOW
 from websockets.sync.client import connect
 
 SPIN = "import time\nwhile True: time.sleep(0.01)"
@@ -269,3 +270,26 @@ def test_r5_a_server_stops_that_restarts_a_kernel(tmp_path: Path) -> None:
     assert server.stop() == 0
     restart.join()
     assert server.errors() == []
+
+
+def test_r5_a_server_stops_that_reads_for_a_request(tmp_path: Path) -> None:
+    """R5: told to stop meanwhile, it waits for the thread that reads, and ends (U4)."""
+    server = RealServer(tmp_path)
+    server.start("--ServerApp.contents_manager_class=slow_contents.SlowContents")
+    for pipe in ("reading", "go"):
+        os.mkfifo(server.root / pipe)
+    url = f"/api/contents/{SLOW}"
+    request = threading.Thread(target=server.raw, args=("GET", url))
+    request.start()
+    assert (server.root / "reading").read_text() == "now"
+    go_on = threading.Thread(target=go_on_late, args=(server,))
+    go_on.start()
+    assert server.stop() == 0
+    for thread in (go_on, request):
+        thread.join()
+
+
+def go_on_late(server: RealServer) -> None:
+    """When all is shut down, and nothing but the request is left."""
+    server.until_logged("requests that still read")
+    (server.root / "go").write_text("")
