@@ -161,7 +161,7 @@ class KernelProcess:
         while time.monotonic() < deadline:
             found = self.reap() or found
             children = _children()
-            if not children:
+            if not children and not self.pid:
                 break
             for child in children:
                 try:
@@ -198,6 +198,6 @@ def _children() -> list[int]:
                     stat = parse_stat(file.read())
             except OSError:
                 continue
-            if stat.parent_pid == me and not stat.is_over:
+            if stat.parent_pid == me:
                 found.append(int(name))
     return found
