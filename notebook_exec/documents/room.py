@@ -179,10 +179,13 @@ class Room:
 
         ``then(durable)`` is called after the commit, when clients have been told. Must not span an
         await. If the body raises, what it has changed by then is told (a transaction cannot be
-        taken back), but ``alongside`` is not stored.
+        taken back), but ``alongside`` is not stored. A room that is closed stores nothing any more:
+        RuntimeError.
         """
         if self._is_transacting:
             raise RuntimeError("transactions do not nest")
+        if self._subscription is None:
+            raise RuntimeError(f"{self.document_id} is closed")
         self._is_transacting = True
         self._captured = b""
         is_complete = False

@@ -252,6 +252,8 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers.values():
+            writer.flush()  # what came until the last link was closed: the documents are next
         await self._store.flush()
         self.ledger.close()
         await self._logs.close()

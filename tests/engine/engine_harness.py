@@ -178,13 +178,13 @@ class World:
         await recover(store, self.documents, self.engine.resume, adopted)
         self._is_up = True
 
-    async def stop(self) -> None:
-        """Stop in an orderly way."""
+    async def stop(self, keep: Collection[KernelId] = ()) -> None:
+        """Stop in an orderly way; the kernels to ``keep`` go on."""
         if self._is_up:
             self._is_up = False
             for viewer in self.viewers:
                 viewer.disconnect()
-            await self.engine.close()
+            await self.engine.close(keep)
             await self.documents.close()
             await self.store.close()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine_harness import ADA, World
+from engine_harness import ADA, ENGINE, World
 from fake_link import FakeLink
 
 from notebook_exec.core.model import (
@@ -19,6 +19,7 @@ from notebook_exec.core.model import (
     Prompt,
 )
 from notebook_exec.engine.api import Accepted
+from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.kernels.link import Question
 from notebook_exec.store.ops import PutExecution, PutKernel
 
@@ -62,8 +63,10 @@ class Crash:
         self.journal = Journal()
         self.kernel_id = KernelId("")
 
-    async def submit(self, *sources: str) -> tuple[Accepted, list[ExecutionId]]:
-        await self.world.start()
+    async def submit(
+        self, *sources: str, engine: EngineSettings = ENGINE
+    ) -> tuple[Accepted, list[ExecutionId]]:
+        await self.world.start(engine=engine)
         self.world.write("a.ipynb", *sources)
         accepted = await self.world.submit("a.ipynb")
         self.kernel_id = accepted.executions[0].execution.kernel_id
@@ -85,6 +88,10 @@ class Crash:
     async def restart(self) -> int:
         """The server is killed; the next one has attached. Returns the stored position."""
         await self.world.kill()
+        return await self.start()
+
+    async def start(self) -> int:
+        """The next server has attached. Returns the stored position."""
         self.world.host.links.clear()
         self.world.host.is_ready_at_once = False
         await self.world.start(adopted=[self.kernel_id])
@@ -130,6 +137,35 @@ async def test_r2_what_was_stored_is_not_done_again(crash: Crash) -> None:
     crash.journal.begin(b)
     crash.journal.end(b)
     assert [v.execution.state.value for v in await crash.world.over(accepted)] == ["finished"] * 2
+
+
+async def test_r5_what_is_said_while_a_server_stops_is_there_once(crash: Crash) -> None:
+    """R5, R2: a kernel that goes on prints until the link is closed, faster than it is written."""
+    _, (a,) = await crash.submit("a", engine=replace(ENGINE, frame_interval_s=3600))
+    crash.journal.begin(a)
+    numbers = [f"{number}\n" for number in range(40)]
+    link, documents, engine = crash.journal.link, crash.world.documents, crash.world.engine
+    close_link, close_documents = link.close, documents.close
+
+    async def print_then_close() -> None:
+        for number in numbers[:30]:
+            crash.journal.print(a, number)
+        await close_link()
+
+    async def close_then_come_due() -> None:
+        await close_documents()
+        for writer in engine._writers.values():
+            writer.flush()  # as its timer does at any moment
+
+    link.close = print_then_close  # type: ignore[method-assign]
+    documents.close = close_then_come_due  # type: ignore[method-assign]
+    await crash.world.stop(keep=[crash.kernel_id])
+    for number in numbers[30:]:
+        crash.journal.print(a, number)
+    after = await crash.start()
+    crash.journal.replay(after)
+    crash.caught_up(a)
+    assert text_of(await crash.world.engine.outputs(a)) == "".join(numbers)
 
 
 @pytest.mark.parametrize("spoke", [True, False])
