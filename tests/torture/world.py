@@ -367,6 +367,10 @@ class World:
             log = "".join(self.server.log[-80:])
             raise AssertionError(f"{what}: {self._where()}: {states}\n{log}")
 
+    def _troubles_told(self) -> list[str]:
+        """What servers logged that is more than news, the last of it."""
+        return [line for line in self.server.log if not line.startswith("[I ")][-100:]
+
     def _where(self) -> str:
         done = [f"{n.path}: {sorted(n.done)}" for n in self.notebooks]
         return f"seed {self.seed}, {dict(self.tally)}, story {self.story}, done {done}"
@@ -384,7 +388,7 @@ class World:
             await self._until(lambda: _all_same([fresh, *notebook.pages]), "pages converge")
             wrong = self._wrong(notebook, fresh)
             wrong += await self._wrong_kernels(notebook)
-            assert not wrong, "\n".join([*self.server.log[-60:], self._where(), *wrong])
+            assert not wrong, "\n".join([*self._troubles_told(), self._where(), *wrong])
             await self._until(lambda: self._is_saved(notebook, fresh), "the file is saved")
         finally:
             await fresh.close()
