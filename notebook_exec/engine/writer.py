@@ -179,7 +179,7 @@ class NotebookWriter:
 
     def write(self) -> None:
         """Write what is gathered here and nothing else: ``flush`` it."""
-        self.kernels.clear()
+        kernels, self.kernels = self.kernels, set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -189,17 +189,29 @@ class NotebookWriter:
         self._in_a_row += 1
         frame, self._frame = self._frame, Frame()
         dirty, self._dirty = self._dirty, {}
-        changed = list(self._changed.values())
-        self._changed = {}
+        changed, self._changed = self._changed, {}
         shown, self._shown = self._shown, {}
+        alongside, self._alongside = self._alongside, []
         for cell_id, execution in shown.items():
             frame.cell(cell_id).execution_state = cell_state(execution)
             frame.entries[cell_id] = entry(execution)
-        alongside, self._alongside = self._alongside, []
-        alongside.extend(map(PutExecution, changed))
         for execution_id, (cell_id, outputs) in dirty.items():
             self._take(frame, execution_id, cell_id, outputs)
-        result = self._notebook.apply(frame, alongside, lambda _durable: self._publish(changed))
+        told = list(changed.values())
+        try:
+            result = self._notebook.apply(
+                frame,
+                [*alongside, *map(PutExecution, told)],
+                lambda _durable: self._publish(told),
+            )
+        except BaseException:
+            # The next frame brings it: outputs whole, as nobody knows how far this one came.
+            for execution_id, (cell_id, outputs) in dirty.items():
+                patch = frame.cell(cell_id)
+                patch.edits, patch.expected_count = outputs.rewrite(execution_id), None
+            self._frame, self._changed, self._shown = frame, changed, shown
+            self._alongside, self.kernels = alongside, kernels
+            raise
         if result.cleared or result.foreign:
             self._mend(result, dirty)
 

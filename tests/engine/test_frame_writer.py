@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from test_ledger import execution
 
@@ -38,6 +39,7 @@ class Paper:
         self.frames: list[Frame] = []
         self.alongside: list[Sequence[object]] = []
         self.results: list[FrameResult] = []
+        self.is_torn = False
         self.commits: list[Callable[[bool], None]] = []
         self.written = asyncio.Event()
 
@@ -47,6 +49,8 @@ class Paper:
         alongside: Sequence[object] = (),
         then: Callable[[bool], None] | None = None,
     ) -> FrameResult:
+        if self.is_torn:
+            raise RuntimeError("torn")
         self.frames.append(frame)
         self.alongside.append(alongside)
         if then is not None:
@@ -103,6 +107,24 @@ async def test_frames_follow_at_once_until_a_burst_is_spent(desk: Desk) -> None:
     assert len(desk.paper.frames) == BURST + 1
     desk.writer.flush()
     assert len(desk.paper.frames) == BURST + 1  # nothing to write, nothing written
+
+
+async def test_r2_what_could_not_be_written_is_in_the_next_frame(desk: Desk) -> None:
+    """R2: the position that is stored with the next frame counts for this one too."""
+    desk.print("before\n")
+    desk.paper.is_torn = True
+    run = replace(execution(RUN), state=ExecutionState.RUNNING, cell_id=CELL)
+    desk.writer.change(run, run)
+    for text in ("one\n", "two\n"):
+        with pytest.raises(RuntimeError, match="torn"):
+            desk.print(text)
+    desk.paper.is_torn = False
+    desk.print("three\n")
+    last = desk.paper.frames[-1]
+    assert isinstance(last.cells[CELL].edits[0], ClearOutputs)
+    assert inserted(last) == "before\none\ntwo\nthree\n"
+    assert desk.paper.alongside[-1] == [PutExecution(run)]
+    assert last.entries == {CELL: entry(run)}
 
 
 async def test_what_waits_is_written_when_it_is_due(tmp_path: Path) -> None:
