@@ -47,6 +47,11 @@ class _Request(NamedTuple):
     msg_type: str
 
 
+def _are_of_one(message: Message, other: Message) -> bool:
+    """Whether the same request is behind both."""
+    return header(message.parent_frame).msg_id == header(other.parent_frame).msg_id
+
+
 def _answers(reply: Message, question: Message) -> bool:
     return header(reply.parent_frame).msg_id == header(question.header_frame).msg_id
 
@@ -137,9 +142,11 @@ class Proxy:
         """A reply, or a request for input: to who asked."""
         if channel != "stdin":
             self._open.pop(header(message.parent_frame).msg_id, None)
-        if message.identities == [LINK_IDENTITY] and channel != "control":
-            # What runs has ended when there is a reply: its question too.
-            self._question = message if channel == "stdin" else None
+        if message.identities == [LINK_IDENTITY]:
+            if channel == "stdin":
+                self._question = message
+            elif self._question is not None and _are_of_one(message, self._question):
+                self._question = None  # what asked has ended
         self._to_client(channel, message.identities, message.frames)
 
     # --- from the server --------------------------------------------------------------------

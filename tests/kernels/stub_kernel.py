@@ -25,6 +25,7 @@ class StubKernel:
         info = json.loads(Path(path).read_text())
         self.key = info["key"].encode()
         self.count = 0
+        self.asks: list[bytes] = []  # whose request it works on
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.sockets: dict[str, zmq.Socket[bytes]] = {}
         for name in ("shell", "control", "stdin", "iopub"):
@@ -61,6 +62,7 @@ class StubKernel:
 
     def handle(self, socket: Any, identities: list[bytes], parts: list[bytes]) -> None:
         parent, content = parts[0], json.loads(parts[3])
+        self.asks = identities
         msg_type = json.loads(parent)["msg_type"]
         self.publish("status", {"execution_state": "busy"}, parent)
         if msg_type.startswith("comm_"):  # never answered
@@ -113,6 +115,15 @@ class StubKernel:
                 told = json.loads(frames[start + 2])["msg_type"]
                 self.publish("stream", {"name": "stdout", "text": told}, parent)
                 self.handle(self.sockets["control"], frames[:start], frames[start + 2 :])
+            case ["ask", prompt]:  # and work on whatever else comes, until it is answered
+                question = self.message("input_request", {"prompt": prompt}, parent)
+                self.sockets["stdin"].send_multipart([*self.asks, *question])
+                while not self.sockets["stdin"].poll(5):
+                    if self.sockets["shell"].poll(0):
+                        frames = self.sockets["shell"].recv_multipart()
+                        start = frames.index(DELIMITER)
+                        self.handle(self.sockets["shell"], frames[:start], frames[start + 2 :])
+                self.sockets["stdin"].recv_multipart()
             case ["exit", code]:
                 os._exit(int(code))
 

@@ -138,6 +138,19 @@ async def test_p5_a_prompt_is_there_after_the_reader_was_away(
     assert after.text("e1") == "ü\n"
 
 
+async def test_p3_another_reply_does_not_end_a_question(bench: Bench, open_link: Open) -> None:
+    """P3, R2: what is asked beside a cell ends meanwhile; the echo comes all the same."""
+    link, recorder = await open_link(await bench.start())
+    run(link, "e1", "ask name?", allow_stdin=True)
+    await recorder.until(lambda: recorder.of("e1", "input_request"))
+    run(link, "e2", "print 0 1 0")
+    await recorder.done("e2")
+    link.answer_input(ExecutionId("e1"), "it")
+    await recorder.done("e1")
+    told = [message.content for message in recorder.of("e1", "input_reply")]
+    assert told == [{"prompt": "name?", "value": "it"}]
+
+
 async def test_k1_death_is_told_with_what_is_known(
     bench: Bench, open_link: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
