@@ -93,6 +93,10 @@ class OutputList:
             self._replace(0, [])
             self._bounds.reset()
 
+    def keep(self) -> None:
+        """What ``clear(wait=True)`` was to take out stays: no output of the kernel's comes."""
+        self._clear_next = False
+
     def update(self, entry: Rich, data: dict[str, Json], metadata: dict[str, Json]) -> None:
         """Give a display that is in the list new data (SPEC O5)."""
         before = entry.size_bytes

@@ -124,6 +124,7 @@ class KernelOutputs:
         """Show an error of ours: the kernel died, did not start …"""
         held = self._lists.get(execution_id)
         if held is not None:
+            held.keep()  # what the kernel showed last, until something it never put out
             held.add(Rich(sanitize.own_error(error)))
             self._dirty[execution_id] = None
 

@@ -198,6 +198,15 @@ def test_o7_what_a_result_keeps() -> None:
     ]
 
 
+def test_o4_an_error_of_ours_does_not_clear() -> None:
+    """O4, K1: a kernel that dies after ``clear_output(wait=True)`` leaves what it showed."""
+    world = World()
+    world.say(message("stream", name="stdout", text="epoch 7\n"))
+    world.say(message("clear_output", wait=True))
+    world.outputs.show_error(A, ExecutionError("Died", "killed", ("t",)))
+    assert [o.get("text") or o["ename"] for o in world.shows()] == ["epoch 7\n", "Died"]
+
+
 def test_o8_errors() -> None:
     """O8: ename, evalue and traceback; ours look the same."""
     world = World()
