@@ -78,6 +78,11 @@ class Run:
         if execution.started_at is not None and now - execution.started_at < graces.early_s:
             self.again_at = now + graces.early_s
 
+    def begins(self, execution: Execution, graces: Graces, now: float) -> None:
+        """The kernel comes to it only now: an interrupt that was asked for came too early."""
+        if execution.reason is not None and self.restart_at is None:
+            self.again_at = now + graces.early_s
+
 
 def verdict(event: Replied, execution: Execution) -> tuple[Reason | None, ExecutionError | None]:
     """The reason and the error with which a run ends that the kernel replied to.

@@ -199,6 +199,7 @@ class Scheduler:
                 timing = replace(timing, execute_input=event.date)
                 count = execution.execution_count if event.count is None else event.count
                 self._live.update(run.id, timing=timing, execution_count=count)
+                run.begins(execution, self._graces, now)
             case InputRequested():
                 if not run.replied and not run.idle:
                     self._live.update(run.id, _WAITING, prompt=event.prompt)

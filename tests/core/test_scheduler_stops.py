@@ -225,6 +225,20 @@ def test_what_is_submitted_after_an_interrupt_runs_at_once() -> None:
     assert world.states("ab") == "failed running"
 
 
+def test_a_cell_that_the_kernel_comes_to_late_is_interrupted_again() -> None:
+    """Q8: on a busy machine a kernel may take seconds to begin, deaf to interrupts until then."""
+    world = World()
+    world.cells("a")
+    world.wait(3.0)
+    assert "interrupt" in names(world.interrupt())
+    world.interrupt_sent()
+    assert "interrupt" not in names(world.wait(1.0))
+    world.busy("a")
+    assert "interrupt" in names(world.wait(1.0))
+    world.interrupt_sent()
+    assert "interrupt" not in names(world.wait(2.0))
+
+
 def test_a_cell_that_has_only_begun_is_interrupted_twice() -> None:
     """Q8: kernels ignore an interrupt before the cell's own code runs, so it is sent again."""
     world = World()

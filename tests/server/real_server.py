@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote
@@ -17,6 +19,15 @@ import nbformat
 from server_harness import TOKEN, Answer, Client
 
 ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """A port that the system gives nobody by itself, while the server is not up, or down again."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process(Protocol):
@@ -59,9 +70,7 @@ class RealServer(Client):
             "NotebookExecApp": {"save_delay": 0.1, "orphan_timeout": 60.0, **options},
         }
         (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(config))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._process: Process | None = None
         self._running = threading.Event()
         self._logged = threading.Condition()

@@ -110,6 +110,7 @@ test('U3, Q7: one cell, or all of a notebook, is cancelled; all asks first', asy
   const notebook = await open([waitFor('never'), 'two = 2', 'three = 3']);
   const panel = await Panel.of(notebook);
   await notebook.runAll();
+  await expect(panel.row('import os, time')).toHaveAttribute('data-state', 'running');
   const cancel = panel.row('two = 2').getByRole('button', { name: 'Take this cell out' });
   await cancel.click();
   await expect(panel.row('two = 2')).toContainText(/Cancelled by Anonymous/);
