@@ -11,6 +11,7 @@ const RETRY_MS = 2000;
 const BACK_MS = 3000;
 
 let isLost = false;
+let back: Promise<void> | null = null;
 
 /** Whether the server was out of reach when it was asked last. */
 export function isConnectionLost(): boolean {
@@ -103,8 +104,15 @@ export function watchKernels(
   });
 }
 
-/** Resolves when the server answers. */
-export async function untilReachable(settings: ServerConnection.ISettings): Promise<void> {
+/** Resolves when the server answers. Whoever else waits for that waits for the same requests. */
+export function untilReachable(settings: ServerConnection.ISettings): Promise<void> {
+  back ??= retry(settings).finally(() => {
+    back = null;
+  });
+  return back;
+}
+
+async function retry(settings: ServerConnection.ISettings): Promise<void> {
   while (!(await isReachable(settings))) {
     await new Promise(resolve => setTimeout(resolve, RETRY_MS));
   }

@@ -47,11 +47,6 @@ class _Request(NamedTuple):
     msg_type: str
 
 
-def _are_of_one(message: Message, other: Message) -> bool:
-    """Whether the same request is behind both."""
-    return header(message.parent_frame).msg_id == header(other.parent_frame).msg_id
-
-
 def _answers(reply: Message, question: Message) -> bool:
     return header(reply.parent_frame).msg_id == header(question.header_frame).msg_id
 
@@ -141,12 +136,13 @@ class Proxy:
     def on_message(self, channel: str, message: Message) -> None:
         """A reply, or a request for input: to who asked."""
         if channel != "stdin":
-            self._open.pop(header(message.parent_frame).msg_id, None)
-        if message.identities == [LINK_IDENTITY]:
-            if channel == "stdin":
-                self._question = message
-            elif self._question is not None and _are_of_one(message, self._question):
+            request = header(message.parent_frame).msg_id
+            self._open.pop(request, None)
+            question = self._question
+            if question is not None and header(question.parent_frame).msg_id == request:
                 self._question = None  # what asked has ended
+        elif message.identities == [LINK_IDENTITY]:
+            self._question = message
         self._to_client(channel, message.identities, message.frames)
 
     # --- from the server --------------------------------------------------------------------

@@ -90,17 +90,21 @@ def add_spec(folder: Path, name: str, argv: Sequence[str], **more: str) -> None:
 
 
 @asynccontextmanager
-async def nanny_bench(folder: Path) -> AsyncIterator[Bench]:
-    """Kernels of the specs in ``folder``, each with a nanny."""
-    specs = make_specs(folder)
+async def nanny_bench(folder: Path, config: Config | None = None) -> AsyncIterator[Bench]:
+    """Kernels of the specs in ``folder``, the stub by default, each with a nanny."""
+    config = Config() if config is None else config
+    config.merge(nanny_config(folder))
+    env = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+    env.pop("PYTEST_CURRENT_TEST", None)  # ipykernel would not capture file descriptors
     with nanny_by_default():
         managers = AsyncMappingKernelManager(
-            config=nanny_config(folder),
+            config=config,
             connection_dir=str(folder),
-            kernel_spec_manager=specs,
+            kernel_spec_manager=make_specs(folder),
+            default_kernel_name="stub",
             root_dir=str(folder),
         )
-        made = Bench(managers, {**os.environ, "IPYTHONDIR": str(folder / "ipython")})
+        made = Bench(managers, env)
         yield made
         await made.close()
 

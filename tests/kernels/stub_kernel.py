@@ -56,9 +56,12 @@ class StubKernel:
             poller.register(self.sockets[name], zmq.POLLIN)
         while True:
             for socket, _ in poller.poll():
-                frames = socket.recv_multipart()
-                start = frames.index(DELIMITER)
-                self.handle(socket, frames[:start], frames[start + 2 :])
+                self.handle_next(socket)
+
+    def handle_next(self, socket: Any) -> None:
+        frames = socket.recv_multipart()
+        start = frames.index(DELIMITER)
+        self.handle(socket, frames[:start], frames[start + 2 :])
 
     def handle(self, socket: Any, identities: list[bytes], parts: list[bytes]) -> None:
         parent, content = parts[0], json.loads(parts[3])
@@ -120,9 +123,7 @@ class StubKernel:
                 self.sockets["stdin"].send_multipart([*self.asks, *question])
                 while not self.sockets["stdin"].poll(5):
                     if self.sockets["shell"].poll(0):
-                        frames = self.sockets["shell"].recv_multipart()
-                        start = frames.index(DELIMITER)
-                        self.handle(self.sockets["shell"], frames[:start], frames[start + 2 :])
+                        self.handle_next(self.sockets["shell"])
                 self.sockets["stdin"].recv_multipart()
             case ["exit", code]:
                 os._exit(int(code))

@@ -9,16 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import (
-    Client,
-    TcpProxy,
-    make_specs,
-    nanny_by_default,
-    nanny_config,
-    until,
-)
+from nanny_harness import Client, TcpProxy, nanny_bench, until
 from traitlets.config import Config
 
 from notebook_exec.core.model import ExecutionId, KernelId
@@ -35,20 +27,8 @@ Open = Callable[..., Awaitable[tuple[NannyLink, Recorder]]]
 
 @pytest.fixture
 async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
-    config.merge(nanny_config(tmp_path))
-    with nanny_by_default():
-        managers = AsyncMappingKernelManager(
-            config=config,
-            connection_dir=str(tmp_path),
-            kernel_spec_manager=make_specs(tmp_path),
-            default_kernel_name="stub",
-            root_dir=str(tmp_path),
-        )
-        env = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
-        env.pop("PYTEST_CURRENT_TEST", None)
-        made = Bench(managers, env)
+    async with nanny_bench(tmp_path, config) as made:
         yield made
-        await made.close()
 
 
 @pytest.fixture

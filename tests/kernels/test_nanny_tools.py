@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import uuid
 from pathlib import Path
@@ -21,6 +20,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from nanny_harness import NAME, is_running, nanny_by_default, nanny_config, until
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from ports import free_port
 
 import notebook_exec
 from notebook_exec.kernels.provisioner import NannyProvisioner
@@ -108,9 +108,7 @@ async def test_jupyter_kernel_and_a_console(environment: dict[str, str], tmp_pat
 
 async def test_kernel_gateway(environment: dict[str, str], tmp_path: Path) -> None:
     """K10: the kernel gateway starts, restarts, interrupts and ends kernels under nannies."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     gateway = await asyncio.create_subprocess_exec(
         *("jupyter", "kernelgateway", "--ip=127.0.0.1", f"--port={port}"),
         env={**environment, "KG_AUTH_TOKEN": "secret"},

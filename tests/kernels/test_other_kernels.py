@@ -57,7 +57,7 @@ async def test_k9_bash(bench: Bench, start: Open) -> None:
     assert (await recorder.done("e1")).content["status"] == "ok"
     assert "42\n" in recorder.text("e1")
     assert "to stderr" in recorder.text("e1")
-    run(link, "e2", "echo begins; sleep 600")
+    run(link, "e2", "sh -c 'echo begins; exec sleep 600'")
     await recorder.until(lambda: "begins" in recorder.text("e2"))
     await interrupt_until_done(link, recorder, "e2")
     run(link, "e3", "echo $x")

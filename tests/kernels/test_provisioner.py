@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_client.session import Session
-from nanny_harness import Client, is_running, make_specs, nanny_by_default, nanny_config, until
+from nanny_harness import (
+    Client,
+    add_spec,
+    is_running,
+    make_specs,
+    nanny_by_default,
+    nanny_config,
+    until,
+)
 
 from notebook_exec.core.wire import Kind
 from notebook_exec.kernels.nanny_client import NannyRefused
@@ -396,9 +404,6 @@ async def test_a_runtime_folder_with_a_relative_name(
 
 async def test_a_kernel_that_cannot_be_started(start: Start, tmp_path: Path) -> None:
     """Q10: why it did not start is in the error, and no nanny stays behind."""
-    folder = tmp_path / "specs" / "none"
-    folder.mkdir()
-    spec = {"argv": ["/nowhere/kernel", "{connection_file}"], "display_name": "n", "language": "n"}
-    (folder / "kernel.json").write_text(json.dumps(spec))
+    add_spec(tmp_path, "none", ["/nowhere/kernel", "{connection_file}"], language="n")
     with pytest.raises(NannyRefused, match="/nowhere/kernel"):
         await start("none")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import venv
@@ -20,6 +19,7 @@ from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
+from ports import free_port
 
 WHEEL = os.environ.get("NOTEBOOK_EXEC_WHEEL")
 LOCKED = Path(__file__).parents[2] / "requirements-ci.txt"
@@ -77,9 +77,7 @@ def url(installed: Path, tmp_path: Path) -> Iterator[str]:
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, tmp_path / "made.ipynb")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         *(str(installed / "bin" / "jupyter"), "lab", "--no-browser", "--allow-root"),
         *(f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"),

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 import nbformat
+from ports import free_port
 from server_harness import TOKEN, Answer, Client
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    """A port that the system gives nobody by itself, while the server is not up, or down again."""
-    while True:
-        port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Process(Protocol):

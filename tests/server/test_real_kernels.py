@@ -273,7 +273,7 @@ def test_r5_a_server_stops_that_restarts_a_kernel(tmp_path: Path) -> None:
 
 
 def test_r5_a_server_stops_that_reads_for_a_request(tmp_path: Path) -> None:
-    """R5: told to stop meanwhile, it waits for the thread that reads, and ends (U4)."""
+    """R5: told to stop meanwhile, it waits for the thread that reads, and ends."""
     server = RealServer(tmp_path)
     server.start("--ServerApp.contents_manager_class=slow_contents.SlowContents")
     for pipe in ("reading", "go"):
