@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from . import notices
@@ -94,6 +95,7 @@ _FINISHED = ExecutionState.FINISHED
 _FAILED = ExecutionState.FAILED
 _CANCELLED = ExecutionState.CANCELLED
 _LOST = ExecutionState.LOST
+_LOOK_AHEAD = 10
 
 
 class Scheduler:
@@ -130,6 +132,18 @@ class Scheduler:
     def running(self) -> ExecutionId | None:
         """The execution that the kernel has."""
         return None if self._run is None else self._run.id
+
+    @property
+    def upcoming(self) -> ExecutionId | None:
+        """What will be sent if the running one ends well, whatever else is submitted (Q2)."""
+        run = self._run
+        if run is None or run.replied or run.idle or not self._ready or self._hold_until:
+            return None
+        running, *waiting = islice(self.executions.values(), _LOOK_AHEAD)
+        if running.reason is not None:
+            return None
+        of_request = (e for e in waiting if e.request_id == running.request_id)
+        return next((e.id for e in of_request if _has_code(e)), None)
 
     @property
     def next_wake(self) -> float | None:
@@ -279,7 +293,7 @@ class Scheduler:
         """End what has nothing to run (Q9); False if it has."""
         if execution.skip:
             self._live.end(execution.id, _FINISHED, Reason.SKIPPED, now)
-        elif not execution.source.strip():
+        elif not _has_code(execution):
             self._live.end(execution.id, _FINISHED, Reason.BLANK, now, execution_count=None)
             self._live.note(ClearCell(execution.id))
         else:
@@ -358,7 +372,7 @@ class Scheduler:
             self._live.end(execution_id, _LOST, reason, now, error=error)
         else:
             waiting = self.executions.values()
-            first = next((e for e in waiting if not e.skip and e.source.strip()), None)
+            first = next(filter(_has_code, waiting), None)
             if first is not None:
                 self._live.note(ClearCell(first.id), ShowError(first.id, error))
                 self._live.end(first.id, _FAILED, reason, now, error=error)
@@ -478,3 +492,8 @@ class Scheduler:
 
     def _say(self, run: Run, text: str) -> None:
         self._live.note(ShowText(run.id, "stderr", text))
+
+
+def _has_code(execution: Execution) -> bool:
+    """Whether there is anything for the kernel to run (Q9)."""
+    return not execution.skip and bool(execution.source.strip())

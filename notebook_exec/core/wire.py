@@ -38,6 +38,8 @@ class Kind(IntEnum):
     CREDIT = 13  # to the nanny: that many more bytes may be sent
     DETACH = 14  # command
     REQUEST = 15  # to the nanny: a Jupyter message for ``channel``
+    NEXT = 16  # to the nanny: a request for when the one named by ``after`` has ended well
+    WITHDRAW = 17  # command: no such request is forwarded any more
     START = 20  # command: argv, env, cwd, interrupt_mode, registers
     SIGNAL = 21  # command: signum
     RESTART = 22  # command: as it was started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ class Engine:
     async def cancel(self, execution_ids: Sequence[ExecutionId], by: User) -> list[ExecutionView]:
         """Cancel what is not over yet (Q7)."""
         executions = [await self._reading.execution(execution_id) for execution_id in execution_ids]
-        self._cancel(executions, by, Reason.CANCELLED)
+        await self._cancel(executions, by, Reason.CANCELLED)
         return [await self.get(execution.id) for execution in executions]
 
     async def cancel_document(self, document_id: DocumentId, by: User) -> list[ExecutionView]:
@@ -124,7 +124,7 @@ class Engine:
             if (execution := self.ledger.get(execution_id)) is not None
         ]
         active.sort(key=lambda execution: execution.queued_at)
-        self._cancel(active, by, Reason.CANCELLED)
+        await self._cancel(active, by, Reason.CANCELLED)
         return [await self.get(execution.id) for execution in active]
 
     async def answer(self, execution_id: ExecutionId, value: str, by: User) -> ExecutionView:
@@ -138,7 +138,7 @@ class Engine:
 
     async def interrupt_kernel(self, kernel_id: KernelId, by: User) -> None:
         """Stop what runs and what is queued on a kernel (Q8)."""
-        self._runner(kernel_id).interrupt(by)
+        await asyncio.shield(self._runner(kernel_id).interrupt(by))
 
     # --- widgets ----------------------------------------------------------------------------
 
@@ -499,14 +499,22 @@ class Engine:
 
     # --- small things -------------------------------------------------------------------------
 
-    def _cancel(self, executions: Sequence[Execution], by: User | None, reason: Reason) -> None:
+    def _cancel(
+        self, executions: Sequence[Execution], by: User | None, reason: Reason
+    ) -> Awaitable[Any]:
+        """Begin at once; who goes away meanwhile stops nothing (A7)."""
         by_kernel: dict[KernelId, list[ExecutionId]] = {}
         for execution in executions:
             by_kernel.setdefault(execution.kernel_id, []).append(execution.id)
-        for kernel_id, ids in by_kernel.items():
-            runner = self._runners.get(kernel_id)
-            if runner is not None:
-                runner.cancel(CancelRequested(tuple(ids), by, reason))
+        return asyncio.shield(
+            asyncio.gather(
+                *(
+                    runner.cancel(CancelRequested(tuple(ids), by, reason))
+                    for kernel_id, ids in by_kernel.items()
+                    if (runner := self._runners.get(kernel_id)) is not None
+                )
+            )
+        )
 
     def _cells_deleted(self, document_id: DocumentId, cell_ids: set[CellId]) -> None:
         """What is queued for a deleted cell does not run (Q14); what runs goes on (O11)."""

@@ -123,6 +123,8 @@ class KernelRunner(LinkListener):
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
         self._progress = Progress(kernel_id, workplace.store, self)
         self._unsent: ExecutionId | None = None  # what the server before could not send any more
+        self._ahead: ExecutionId | None = None  # what the kernel may get before it is its turn
+        self._stopping = 0  # how many wait to cancel something
         self._touched: dict[DocumentId, float] = {}  # and within how many seconds it is written
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
@@ -166,13 +168,13 @@ class KernelRunner(LinkListener):
         if self._is_dead:
             self._feed(s.KernelStartFailed("The kernel is dead. Restart it, or start another."))
 
-    def cancel(self, event: s.CancelRequested) -> None:
-        """Cancel executions of this kernel (Q7, Q14)."""
-        self._feed(event)
+    def cancel(self, event: s.CancelRequested) -> Awaitable[None]:
+        """Cancel executions of this kernel (Q7, Q14). Done when what is returned is."""
+        return self._stop(event)
 
-    def interrupt(self, by: User | None) -> None:
-        """Stop what runs and what is queued (Q8)."""
-        self._feed(s.InterruptRequested(by))
+    def interrupt(self, by: User | None) -> Awaitable[None]:
+        """Stop what runs and what is queued (Q8). Done when what is returned is."""
+        return self._stop(s.InterruptRequested(by))
 
     def answer(self, execution_id: ExecutionId, value: str, by: User) -> None:
         """Answer the prompt of an execution. Conflict if it does not wait for one (P2)."""
@@ -276,7 +278,7 @@ class KernelRunner(LinkListener):
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
         """The hot path: outputs gather, states move, one touch of each writer at the end."""
-        if self._is_catching_up:
+        if self._is_catching_up or self._ahead is not None:
             self._recognise(messages)
         else:
             self._take(messages)
@@ -287,7 +289,7 @@ class KernelRunner(LinkListener):
         self._after()
 
     def _recognise(self, messages: Sequence[KernelMessage]) -> None:
-        """Messages of what is queued tell that it had been sent by the server before."""
+        """Messages of what is queued tell that it was sent, by the server before or ahead."""
         for parent_id, group in groupby(messages, lambda message: message.parent_id):
             execution_id = ExecutionId(parent_id)
             if execution_id in self._scheduler.executions:
@@ -336,7 +338,7 @@ class KernelRunner(LinkListener):
 
     def on_interrupted(self) -> None:
         """Someone interrupted the kernel, not by way of us."""
-        self._feed(s.InterruptRequested(None, already_sent=True))
+        self._stop(s.InterruptRequested(None, already_sent=True))
 
     def on_shut_down(self) -> None:
         """The kernel is gone for good."""
@@ -347,6 +349,45 @@ class KernelRunner(LinkListener):
     def _forget_process(self) -> None:
         self.outputs.kernel_restarted()
         self.widget_news.forget()
+
+    # --- what runs next -----------------------------------------------------------------------
+
+    def _look_ahead(self) -> None:
+        """Have the next cell at hand where the kernel is: it need not wait for our books."""
+        running = self._scheduler.running
+        if self._ahead == running:
+            self._ahead = None
+        if self._stopping or self._closed or self._link is None or not self._link.looks_ahead:
+            return
+        if self._ahead is None:
+            self._ahead = self._scheduler.upcoming
+            if self._ahead is not None:
+                self._send(self._ahead, after=running)
+        elif (
+            self._ahead not in self._scheduler.executions
+        ):  # what it was to follow did not end well
+            self._spawn(self._withdraw())
+
+    def _stop(self, event: s.CancelRequested | s.InterruptRequested) -> Awaitable[None]:
+        """Feed ``event`` when no cell can begin any more that it stops."""
+        if self._ahead is not None:
+            return self._spawn(self._withdraw(event))
+        self._feed(event)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def _withdraw(self, event: s.Event | None = None) -> None:
+        """Have nothing sent ahead; if it is too late, what shows that is taken in on return."""
+        self._stopping += 1
+        try:
+            if self._ahead is not None:
+                await self._needed_link().withdraw(self._ahead)
+                self._ahead = None
+        finally:
+            self._stopping -= 1
+        if event is not None:
+            self._feed(event)
 
     # --- effects ------------------------------------------------------------------------------
 
@@ -365,7 +406,7 @@ class KernelRunner(LinkListener):
                 case s.ClearCell():
                     self._clear(effect.execution_id)
                 case s.SendInterrupt():
-                    self._spawn(self._interrupt())
+                    self._spawn(self._interrupt(self._scheduler.running))
                 case s.SendRestart():
                     self._spawn(self._needed_link().restart())
                 case s.ShowError():
@@ -407,10 +448,11 @@ class KernelRunner(LinkListener):
         self.outputs.begin(execution_id, replaces=before)
         self._writer(cell.document_id, BEGIN_S).clear(cell.cell_id)
 
-    def _send(self, execution_id: ExecutionId) -> None:
+    def _send(self, execution_id: ExecutionId, *, after: ExecutionId | None = None) -> None:
         execution = self._scheduler.executions[execution_id]
         stops = execution.on_error is OnError.STOP and not execution.raises_exception
-        self.widget_news.settle()  # this cell may read what the one before captured
+        if after is None:
+            self.widget_news.settle()  # this cell may read what the one before captured
         self._needed_link().execute(
             execution_id,
             execution.source,
@@ -418,6 +460,7 @@ class KernelRunner(LinkListener):
             store_history=execution.store_history,
             stop_on_error=stops,
             cell_id=execution.cell_id,
+            after=after,
         )
 
     def _next_input(self, effect: SetNextInput) -> None:
@@ -457,6 +500,7 @@ class KernelRunner(LinkListener):
             if writer is not None:
                 self._progress.follow(writer)
                 writer.touch(within_s)
+        self._look_ahead()
         self._plan_wake()
 
     def _is_replaced(self, execution_id: ExecutionId, cell: _Cell) -> bool:
@@ -508,9 +552,11 @@ class KernelRunner(LinkListener):
         self._feed(s.KernelStartFailed(error.message, error.log_tail))
         self._place.runner_ended(self)
 
-    async def _interrupt(self) -> None:
+    async def _interrupt(self, execution_id: ExecutionId | None) -> None:
         try:
-            await self._needed_link().interrupt()
+            await self._withdraw()
+            if self._scheduler.running == execution_id:  # else it has ended, and the next has begun
+                await self._needed_link().interrupt()
         finally:  # done or failed: what comes next cannot be hit by it any more
             self._feed(s.InterruptSent())
 
@@ -519,10 +565,11 @@ class KernelRunner(LinkListener):
         assert self._link is not None
         return self._link
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -67,6 +67,10 @@ class Link(Protocol):
     def kernel_id(self) -> KernelId:
         """The id under which the kernel is managed."""
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether ``execute`` has any use for ``after``."""
+
     async def open(self) -> None:
         """Begin to connect; ``on_ready`` tells when it is done.
 
@@ -83,10 +87,20 @@ class Link(Protocol):
         silent: bool = False,
         stop_on_error: bool = True,
         cell_id: str | None = None,
+        after: ExecutionId | None = None,
     ) -> None:
         """Send an execute_request whose ``msg_id`` is ``execution_id``. Never blocks.
 
         ``cell_id`` goes into its metadata, as JupyterLab sends it for tools in the kernel.
+        With ``after``, where the link ``looks_ahead``, it is a hint: the kernel may get the request
+        as soon as that execution has ended well, without another word. The call without ``after``
+        follows when it is time, and the kernel gets it once. Until then there is ``withdraw``.
+        """
+
+    async def withdraw(self, execution_id: ExecutionId) -> None:
+        """Undo ``execute`` with ``after``.
+
+        If the kernel had it by then, that the one before has ended is delivered on return.
         """
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:

@@ -68,6 +68,7 @@ class NannyLink:
         self._port: NannyPort | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._input_request = ("", b"{}")  # parent id and header of the last one
+        self._next: tuple[str, list[bytes]] = ("", [])  # what the nanny was told to hold last
         self._dropped = 0
         # Processes, by the nanny's count: which is up, ready, told as ready, ended.
         self._up = self._ready = self._told_ready = self._ended = 0
@@ -79,6 +80,11 @@ class NannyLink:
     def kernel_id(self) -> KernelId:
         """See ``Link``."""
         return self._kernel_id
+
+    @property
+    def looks_ahead(self) -> bool:
+        """See ``Link``."""
+        return True
 
     async def open(self) -> None:
         """See ``Link.open``."""
@@ -95,8 +101,13 @@ class NannyLink:
         silent: bool = False,
         stop_on_error: bool = True,
         cell_id: str | None = None,
+        after: ExecutionId | None = None,
     ) -> None:
         """See ``Link.execute``."""
+        known, frames = self._next
+        if known == execution_id:
+            self._request("shell", execution_id, frames)
+            return
         content = {
             "code": source,
             "silent": silent,
@@ -108,7 +119,16 @@ class NannyLink:
         if self._wire is not None:
             metadata = {"cellId": cell_id} if cell_id else {}
             frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
-            self._request("shell", execution_id, frames)
+            if after is None:
+                self._request("shell", execution_id, frames)
+            elif self._port is not None:
+                self._next = (execution_id, frames)
+                self._port.request_next(after, execution_id, frames)
+
+    async def withdraw(self, execution_id: ExecutionId) -> None:
+        """See ``Link.withdraw``."""
+        if self._port is not None:
+            await self._port.withdraw(execution_id)
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         """See ``Link.answer_input``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import zmq
@@ -18,6 +19,28 @@ log = logging.getLogger(__name__)
 
 _WINDOW_BYTES = 8 * 2**20
 _ACK_S = 0.05
+_ANSWER_S = 2.0  # a nanny that says nothing for so long has other troubles (K6)
+
+
+@dataclass(eq=False, slots=True)
+class _Withdrawal:
+    """Someone waits until it is known whether a request that was held has been forwarded."""
+
+    done: asyncio.Future[None]
+    number: int = 0  # of the command
+    until: int | None = None  # the position that tells, once the nanny has answered
+
+    def look(self, position: int) -> None:
+        if self.until is not None and position >= self.until:
+            self.end()
+
+    def give_up(self) -> None:
+        if self.until is None:
+            self.end()
+
+    def end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 class NannyPort:
@@ -48,6 +71,7 @@ class NannyPort:
         self._is_attached = False
         self._requests: dict[str, tuple[dict[str, Any], Sequence[bytes]]] = {}  # not confirmed
         self._request_numbers: dict[int, str] = {}
+        self._withdrawals: list[_Withdrawal] = []
         self._taken_bytes = 0
         self._was_connected = False
         self._closed = False
@@ -69,6 +93,32 @@ class NannyPort:
             self._send_request(request_id)
             self._wake()  # sending can use up the descriptor's notice that something came
 
+    def request_next(self, after: str, request_id: str, frames: Sequence[bytes]) -> None:
+        """Have the nanny hand on a shell request as soon as the one ``after`` has ended well.
+
+        A connection that breaks may lose this: ``request`` is to follow when it is time, and the
+        kernel gets it once.
+        """
+        if self._is_attached and not self._closed:
+            self._client.send(Kind.NEXT, {"after": after, "id": request_id}, frames)
+            self._wake()
+
+    async def withdraw(self, request_id: str) -> None:
+        """Undo ``request_next``. If it is too late, return when the journal up to there came."""
+        if self._closed:
+            return
+        withdrawal = _Withdrawal(self._loop.create_future())
+        self._withdrawals.append(withdrawal)
+        if self._is_attached:
+            withdrawal.number = self._client.send(Kind.WITHDRAW, {"id": request_id})
+            self._wake()
+        patience = self._loop.call_later(_ANSWER_S, withdrawal.give_up)
+        try:
+            await withdrawal.done
+        finally:
+            patience.cancel()
+            self._withdrawals.remove(withdrawal)
+
     def ack(self, position: int) -> None:
         """All up to ``position`` is stored. The nanny hears it soon: nothing waits for it."""
         self._acked = position
@@ -86,6 +136,8 @@ class NannyPort:
         if self._closed:
             return
         self._closed = True
+        for withdrawal in self._withdrawals:
+            withdrawal.end()
         if self._scheduled is not None:
             self._scheduled.cancel()
         if self._acking is not None:
@@ -126,6 +178,9 @@ class NannyPort:
         for request_id in self._requests:
             self._send_request(request_id)
         self._on_attached(fields)
+        for withdrawal in self._withdrawals:  # a nanny that is attached to holds nothing
+            withdrawal.until = int(fields["last"])
+            withdrawal.look(self.position)
 
     def _send_request(self, request_id: str) -> None:
         fields, frames = self._requests[request_id]
@@ -163,6 +218,8 @@ class NannyPort:
             self._attach()
         elif frame.kind is Kind.DONE and frame.fields.get("re") == self._attach_number:
             self._attached(frame.fields)
+        elif frame.kind is Kind.DONE:
+            self._answered(frame.fields)
         elif frame.kind is Kind.ERROR:
             log.warning("the nanny refuses: %s", frame.fields.get("message"))
             if frame.fields.get("code") == "position":
@@ -177,10 +234,18 @@ class NannyPort:
         if records:
             self.position = records[-1].position
             self._on_records(records)
+            for withdrawal in self._withdrawals:
+                withdrawal.look(self.position)
         self._taken_bytes += len(chunk)
         if self._taken_bytes >= _WINDOW_BYTES // 8 and not self._closed:
             self._client.send(Kind.CREDIT, {"bytes": self._taken_bytes})
             self._taken_bytes = 0
+
+    def _answered(self, fields: dict[str, Any]) -> None:
+        for withdrawal in self._withdrawals:
+            if withdrawal.number == fields.get("re"):
+                withdrawal.until = 0 if fields.get("withdrawn") else int(fields["last"])
+                withdrawal.look(self.position)
 
     def _confirm(self, heard: int) -> None:
         """Requests that the nanny has need not be sent again."""

@@ -53,6 +53,11 @@ class ZmqLink:
         """The session and identity of the present connection; empty before the first."""
         return self._wire.session if self._wire is not None else ""
 
+    @property
+    def looks_ahead(self) -> bool:
+        """See ``Link``."""
+        return False
+
     async def open(self) -> None:
         """See ``Link.open``."""
         require_started(self._actions.managers, self.kernel_id)
@@ -68,8 +73,10 @@ class ZmqLink:
         silent: bool = False,
         stop_on_error: bool = True,
         cell_id: str | None = None,
+        after: ExecutionId | None = None,
     ) -> None:
         """See ``Link.execute``."""
+        assert after is None, "nobody is there to hold it"
         content = {
             "code": source,
             "silent": silent,
@@ -82,6 +89,9 @@ class ZmqLink:
             metadata = {"cellId": cell_id} if cell_id else {}
             frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
             self._sockets.send("shell", frames)
+
+    async def withdraw(self, execution_id: ExecutionId) -> None:
+        """See ``Link.withdraw``."""
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         """See ``Link.answer_input``."""

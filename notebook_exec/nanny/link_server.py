@@ -93,6 +93,11 @@ class LinkServer:
         self.url = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         reactor.add_reader(self._socket, self._read)
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether a server reads the journal, as far as is known."""
+        return any(peer.cursor is not None for peer in self._peers.values())
+
     def watch_for_orphanhood(self, timeout_s: float, on_orphaned: Callable[[], None]) -> None:
         """Call ``on_orphaned`` when nobody with a lease was there for ``timeout_s`` (K7)."""
         orphanhood = Orphanhood(timeout_s, time.monotonic())

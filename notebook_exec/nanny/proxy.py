@@ -13,6 +13,7 @@ from notebook_exec.nanny.back import Back
 from notebook_exec.nanny.front import Front
 from notebook_exec.nanny.jupyter import Header, Message, Signer, content, header, split
 from notebook_exec.nanny.reactor import Reactor
+from notebook_exec.nanny.successor import Successor
 
 LINK_IDENTITY = b"\0notebook_exec link"
 _SLICE_MESSAGES = 100
@@ -36,6 +37,9 @@ class ProxyOwner(Protocol):
 
     def answered(self, request: str, prompt: str, value: str | None) -> None:
         """The server's answer to a question is on its way; None is a password."""
+
+    def go_on(self, request_id: str, frames: list[bytes]) -> None:
+        """What the server's request was to be followed by is due."""
 
 
 class _Request(NamedTuple):
@@ -64,6 +68,7 @@ class Proxy:
         self._open: dict[str, _Request] = {}
         self._waiting: deque[Message] = deque()  # of the link, until the kernel is ready
         self._question: Message | None = None  # to the link, not answered yet
+        self._successor = Successor(owner.go_on)
         sockets = front.sockets
         reactor.add_reader(sockets["iopub"], self._on_subscription)
         reactor.add_reader(sockets["control"], self._reader("control", self._on_control))
@@ -108,6 +113,7 @@ class Proxy:
         """The process is gone, with all it was asked (K2): nobody is to wait for ever."""
         self._back = None
         self._question = None
+        self._successor.drop()
         self._waiting.clear()
         self._reactor.remove_reader(self._front.sockets["shell"])
         swallowed, self._open = self._open, {}
@@ -122,16 +128,21 @@ class Proxy:
         """The hot path: nothing is parsed. The delimiter is at ``start``."""
         self._front.publish(frames)
         content = frames[start + 5]
-        kind = OUTPUT
+        kind, idle_after = OUTPUT, ""
         if len(content) < _LONGEST_STATUS and b'"execution_state"' in content:
             kind = PRELUDE
             if b'"idle"' in content:
                 kind = TURN
                 # Kernels do not reply to what they do not know, but they are idle after it.
-                self._open.pop(header(frames[start + 3]).msg_id, None)
+                idle_after = header(frames[start + 3]).msg_id
+                self._open.pop(idle_after, None)
         elif b'"execute_input"' in frames[start + 2]:
             kind = PRELUDE
+        elif self._successor.after and b'"comm_' in frames[start + 2]:
+            self._successor.drop()  # the server may have to tell a widget something first (O12)
         self._owner.record("iopub", frames[start:], kind)
+        if idle_after:
+            self._successor.on_idle(idle_after)
 
     def on_message(self, channel: str, message: Message) -> None:
         """A reply, or a request for input: to who asked."""
@@ -144,6 +155,9 @@ class Proxy:
         elif message.identities == [LINK_IDENTITY]:
             self._question = message
         self._to_client(channel, message.identities, message.frames)
+        if channel != "stdin" and self._successor.after:
+            ended = header(message.parent_frame).msg_id
+            self._successor.on_reply(ended, content(message).get("status"))
 
     # --- from the server --------------------------------------------------------------------
 
@@ -158,6 +172,19 @@ class Proxy:
             self._waiting.append(message)
         else:
             self._forward(channel, message)
+
+    def hold(self, after: str, request_id: str, frames: list[bytes]) -> None:
+        """A shell request of the link for when the kernel has done ``after``, another one, well.
+
+        If ``after`` is over already, the server knows, or will soon, and decides.
+        """
+        if after in self._open:
+            self._successor.hold(after, request_id, frames)
+
+    def withdraw(self, request_id: str | None = None) -> None:
+        """What is held, or only ``request_id``, waits for the server's own word."""
+        if request_id is None or request_id == self._successor.request_id:
+            self._successor.drop()
 
     def _note_answer(self, reply: Message) -> None:
         """With its place among the outputs, so that the server shows it there, and once."""

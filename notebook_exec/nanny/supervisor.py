@@ -90,6 +90,8 @@ class Supervisor:
             Kind.RESTART: self._on_restart,
             Kind.STATUS: lambda frame: Answer(self._long_status()),
             Kind.REQUEST: self._on_request,
+            Kind.NEXT: self._on_next,
+            Kind.WITHDRAW: self._on_withdraw,
             Kind.EXIT: self._on_exit_command,
         }
         link.watch_for_orphanhood(self._config.orphan_timeout_s, self._on_orphaned)
@@ -112,6 +114,7 @@ class Supervisor:
 
     def interrupt(self, session: str) -> bool:
         """By a client, past the server: which is told."""
+        self._proxy.withdraw()
         self._journal.note({"event": "interrupted", "session": session})
         self._has_news = True
         if self._start.get("interrupt_mode", "signal") != "signal":
@@ -124,6 +127,12 @@ class Supervisor:
         fields = {"event": "answered", "request": request, "prompt": prompt, "value": value}
         self._journal.note(fields)
         self._has_news = True
+
+    def go_on(self, request_id: str, frames: list[bytes]) -> None:
+        """A request of the server, without its word: but not if it is away."""
+        self.link.pump()  # or its absence would be noticed later
+        if self.link.is_attended:
+            self._request("shell", request_id, frames)
 
     # --- commands ---------------------------------------------------------------------------
 
@@ -151,17 +160,33 @@ class Supervisor:
     def _on_signal(self, frame: Frame) -> Answer:
         if not self._process.is_running:
             raise CommandFailed("not_running", "the kernel does not run")
+        self._proxy.withdraw()  # it is meant for what runs now
         self._process.signal(int(frame.fields["signum"]))
         return Answer()
 
     def _on_request(self, frame: Frame) -> None:
         """A server whose connection broke sends again what was not confirmed."""
         request_id = str(frame.fields["id"])
+        self._proxy.withdraw(request_id)
         if request_id not in self._requests:
-            self._requests[request_id] = None
-            if len(self._requests) > _REQUESTS_REMEMBERED:
-                del self._requests[next(iter(self._requests))]
-            self._proxy.request(str(frame.fields["channel"]), list(frame.parts))
+            self._request(str(frame.fields["channel"]), request_id, list(frame.parts))
+
+    def _request(self, channel: str, request_id: str, frames: list[bytes]) -> None:
+        self._requests[request_id] = None
+        if len(self._requests) > _REQUESTS_REMEMBERED:
+            del self._requests[next(iter(self._requests))]
+        self._proxy.request(channel, frames)
+
+    def _on_next(self, frame: Frame) -> None:
+        after, request_id = str(frame.fields["after"]), str(frame.fields["id"])
+        if request_id not in self._requests:
+            self._proxy.hold(after, request_id, list(frame.parts))
+
+    def _on_withdraw(self, frame: Frame) -> Answer:
+        """What was forwarded already, the server reads in the journal."""
+        request_id = str(frame.fields["id"])
+        self._proxy.withdraw(request_id)
+        return Answer({"withdrawn": request_id not in self._requests, "last": self._journal.last})
 
     def _on_exit_command(self, frame: Frame) -> Answer:
         ended = self._process.end()
@@ -309,6 +334,7 @@ class Supervisor:
 
     def _begin_journal(self) -> dict[str, Any]:
         self._is_journalling = True
+        self._proxy.withdraw()  # the server that comes does not know of it
         return self._proxy.of_server()
 
     def _status(self) -> dict[str, Any]:

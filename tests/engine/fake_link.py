@@ -35,9 +35,13 @@ class FakeLink:
 
     def __init__(self, kernel_id: KernelId, listener: LinkListener) -> None:
         self.kernel_id = kernel_id
+        self.looks_ahead = True
         self.listener = listener
         self.count = 0
         self.sent: list[Sent] = []
+        self.ahead: dict[ExecutionId, ExecutionId] = {}
+        self.withdrawn: list[ExecutionId] = []
+        self.may_withdraw: asyncio.Event | None = None
         self.answers: list[tuple[ExecutionId, str]] = []
         self.comms: list[tuple[str, dict[str, Json]]] = []
         self.interrupts = 0
@@ -67,7 +71,11 @@ class FakeLink:
         silent: bool = False,
         stop_on_error: bool = True,
         cell_id: str | None = None,
+        after: ExecutionId | None = None,
     ) -> None:
+        if after is not None:
+            self.ahead[execution_id] = after
+            return
         options = {
             "allow_stdin": allow_stdin,
             "store_history": store_history,
@@ -76,6 +84,12 @@ class FakeLink:
         }
         self.sent.append(Sent(execution_id, source, options))
         self._told.set()
+
+    async def withdraw(self, execution_id: ExecutionId) -> None:
+        self.withdrawn.append(execution_id)
+        self._told.set()
+        if self.may_withdraw is not None:
+            await self.may_withdraw.wait()
 
     def answer_input(self, execution_id: ExecutionId, value: str) -> None:
         self.answers.append((execution_id, value))

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,22 @@ class StubKernel:
                 self.publish("stream", {"name": "stdout", "text": f"{child.pid}"}, parent)
             case ["log", *rest]:
                 os.write(2, " ".join(rest).encode() + b"\n")
-            case ["wait", path]:
+            case ["touch", path]:
+                Path(path).touch()
+            case ["comm"]:
+                self.publish("comm_msg", {"comm_id": "c", "data": {}}, parent)
+            case ["exit", code]:
+                os._exit(int(code))
+            case _:
+                self.wait(words, parent)
+
+    def wait(self, words: list[str], parent: bytes) -> None:
+        match words:
+            case ["wait", path, *then]:
                 self.publish("stream", {"name": "stdout", "text": "waits"}, parent)
                 while not Path(path).exists():
                     time.sleep(0.005)
+                self.execute(then, parent)
             case ["listen"]:  # until somebody says something on control
                 self.publish("stream", {"name": "stdout", "text": "listens"}, parent)
                 while not self.sockets["control"].poll(1000):
@@ -125,8 +138,10 @@ class StubKernel:
                     if self.sockets["shell"].poll(0):
                         self.handle_next(self.sockets["shell"])
                 self.sockets["stdin"].recv_multipart()
-            case ["exit", code]:
-                os._exit(int(code))
+            case ["endure"]:  # until it is interrupted
+                self.publish("stream", {"name": "stdout", "text": "endures"}, parent)
+                with suppress(KeyboardInterrupt):
+                    time.sleep(600)
 
 
 if __name__ == "__main__":

@@ -129,15 +129,17 @@ async def test_a_disk_that_cannot_sync_stops_nothing(
     assert "could not be synced" in caplog.text
 
 
-async def test_the_log_stays_small(tmp_path: Path) -> None:
-    """The write-ahead log is checkpointed while the store is written to."""
+async def test_the_log_begins_anew(tmp_path: Path) -> None:
+    """The write-ahead log is checkpointed, and cut, while the store is written to without pause."""
     store = await Store.open(tmp_path, sync_interval_s=0.0)
-    for _ in range(600):
+    log, size, count = tmp_path / "notebook_exec.sqlite-wal", 0, 0
+    while log.stat().st_size >= size:  # how soon depends on the disk
+        size = log.stat().st_size
         store.submit([AppendUpdate(DOC, b"x" * 100_000)])
         await store.flush()
-    size = (tmp_path / "notebook_exec.sqlite-wal").stat().st_size
-    assert size < 40 * 2**20
+        count += 1
+        assert count < 10_000
     await store.close()
     check = sqlite3.connect(tmp_path / "notebook_exec.sqlite")
-    assert check.execute("SELECT count(*) FROM updates").fetchone() == (600,)
+    assert check.execute("SELECT count(*) FROM updates").fetchone() == (count,)
     check.close()
