@@ -243,7 +243,7 @@ class Engine:
             if runner.kernel_id in keep:
                 runner.leave()
             else:
-                runner.shut_down()
+                await runner.shut_down()
         for writer in self._writers.values():
             writer.flush()
         for runner in list(self._runners.values()):

@@ -203,9 +203,9 @@ class KernelRunner(LinkListener):
             if writer is not None and execution is not None and _is_recent(execution):
                 writer.make_whole(execution, self.outputs)
 
-    def shut_down(self) -> None:
+    def shut_down(self) -> Awaitable[None]:
         """End all executions: the kernel is about to be shut down with the server (R5)."""
-        self._feed(s.KernelShutDown())
+        return self._stop(s.KernelShutDown())
 
     def leave(self) -> None:
         """Write all there is; what runs and is queued goes on with the next server (R5)."""
@@ -330,6 +330,10 @@ class KernelRunner(LinkListener):
         if not restarting:
             self._place.show_death(self.kernel_id)
 
+    async def before_action(self) -> None:
+        """Someone interrupts the kernel, or takes it away."""
+        await self._withdraw()
+
     def on_restarting(self) -> None:
         """Someone restarts the kernel."""
         self._is_dead = False
@@ -368,7 +372,7 @@ class KernelRunner(LinkListener):
         ):  # what it was to follow did not end well
             self._spawn(self._withdraw())
 
-    def _stop(self, event: s.CancelRequested | s.InterruptRequested) -> Awaitable[None]:
+    def _stop(self, event: s.Event) -> Awaitable[None]:
         """Feed ``event`` when no cell can begin any more that it stops."""
         if self._ahead is not None:
             return self._spawn(self._withdraw(event))

@@ -30,7 +30,10 @@ _announced: ContextVar[bool] = ContextVar("announced", default=False)
 
 
 class ActionListener(Protocol):
-    """What is told of one kernel. The calls must not block."""
+    """What is told of one kernel. The calls must not block, but for ``before_action``."""
+
+    async def before_action(self) -> None:
+        """It is about to be interrupted, restarted or shut down: that is told next, on return."""
 
     def before_interrupt(self, by: object) -> None:
         """It is interrupted; ``by`` is what was given to ``KernelActions.interrupt``, or None."""
@@ -135,6 +138,8 @@ class KernelActions:
             if after is not None:
                 self._restarts.add(over)
             try:
+                for listener in self._of(kernel_id):
+                    await listener.before_action()
                 before(kernel_id)
                 result = original(kernel_id, *args, **kwargs)
                 # Not a future: a restart returns one inside, for who waits for the new process.

@@ -25,7 +25,7 @@ class Question:
 
 
 class LinkListener(Protocol):
-    """What a link tells. All calls come on the event loop, none of them may block."""
+    """What a link tells, on the event loop. None of the calls may block, but ``before_action``."""
 
     def on_ready(self) -> None:
         """The kernel answers and its output is heard: after a start and after each restart."""
@@ -46,6 +46,12 @@ class LinkListener(Protocol):
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The kernel's process is gone (K1). ``restarting``: somebody restarts it by itself."""
+
+    async def before_action(self) -> None:
+        """The kernel is about to be interrupted, restarted or shut down by someone.
+
+        Which it is, is told next, in the same turn of the loop as this returns.
+        """
 
     def on_restarting(self) -> None:
         """The kernel is being replaced in place (K2), by whomever, ``Link.restart`` too.

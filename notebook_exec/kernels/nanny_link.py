@@ -231,6 +231,10 @@ class NannyLink:
         """Whether a server before knew of the death, and stored what came of it."""
         return self._port is not None and self._found_dead == self._up and self._ended < self._up
 
+    async def before_action(self) -> None:
+        """See ``LinkListener``."""
+        await self._listener.before_action()
+
     def on_restarting(self) -> None:
         """See ``LinkListener``."""
         self._activity.ended(restarting=True)

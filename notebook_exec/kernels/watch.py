@@ -21,7 +21,7 @@ _POLL_INTERVAL_S = 0.25
 
 
 class WatchListener(Protocol):
-    """What a watch tells. Only ``drain`` may take time."""
+    """What a watch tells. Only ``drain`` and ``before_action`` may take time."""
 
     def on_process(self) -> None:
         """There is a process, the first or a new one: connect."""
@@ -30,6 +30,9 @@ class WatchListener(Protocol):
         """The old process is gone: take what it said last, before what follows is told."""
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
+        """See ``LinkListener``."""
+
+    async def before_action(self) -> None:
         """See ``LinkListener``."""
 
     def on_restarting(self) -> None:
@@ -95,6 +98,11 @@ class KernelWatch:
         self._wake.set()
 
     # --- what others do (ActionListener) --------------------------------------------------
+
+    async def before_action(self) -> None:
+        """See ``ActionListener``."""
+        if self._phase is not _Phase.OVER:
+            await self._listener.before_action()
 
     def before_interrupt(self, by: object) -> None:
         """See ``ActionListener``."""

@@ -181,6 +181,10 @@ class ZmqLink:
         self._activity.ended(restarting=restarting)
         self._listener.on_died(report, restarting)
 
+    async def before_action(self) -> None:
+        """See ``LinkListener``."""
+        await self._listener.before_action()
+
     def on_restarting(self) -> None:
         """The old process may go on to speak, but does not become ready any more."""
         if self._handshake is not None:

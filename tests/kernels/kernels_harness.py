@@ -45,6 +45,9 @@ class Recorder:
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         self._note("died", report, restarting)
 
+    async def before_action(self) -> None:
+        return None
+
     def on_restarting(self) -> None:
         self._note("restarting")
 

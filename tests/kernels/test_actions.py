@@ -22,6 +22,9 @@ class Listener:
         self.told: list[object] = []
         self.changed = asyncio.Event()
 
+    async def before_action(self) -> None:
+        self.told.append("before")
+
     def before_interrupt(self, by: object) -> None:
         self._note(("interrupt", by))
 
@@ -68,10 +71,14 @@ async def test_q8_k2_told_before_it_is_done() -> None:
     await managers.restart_kernel(KERNEL, now=True)
     await managers.shutdown_kernel(KERNEL)
     assert listener.told == [
+        "before",
         ("interrupt", None),
+        "before",
         ("interrupt", "me"),
+        "before",
         "restart",
         ("restarted", False),
+        "before",
         "shutdown",
     ]
     assert [told[-1] for told in seen] == [
@@ -101,7 +108,7 @@ async def test_k2_a_restart_that_fails_is_told_as_such() -> None:
     managers.during = during
     with pytest.raises(RuntimeError, match="no"):
         await managers.restart_kernel(KERNEL)
-    assert listener.told == ["restart", ("restarted", True)]
+    assert listener.told == ["before", "restart", ("restarted", True)]
 
 
 async def test_q8_actions_past_the_manager_come_by_the_event_bus(events: EventLogger) -> None:
@@ -117,7 +124,8 @@ async def test_q8_actions_past_the_manager_come_by_the_event_bus(events: EventLo
     await managers.interrupt_kernel(KERNEL)
     await managers.restart_kernel(KERNEL)
     await events.gather_listeners()
-    assert listener.told == [("interrupt", None), "restart", ("restarted", False)]  # once each
+    told = [what for what in listener.told if what != "before"]
+    assert told == [("interrupt", None), "restart", ("restarted", False)]  # once each
     listener.told.clear()
     for action in ("start", "interrupt", "restart", "shutdown"):
         emit(events, action, "error")

@@ -15,6 +15,9 @@ from notebook_exec.kernels.watch import KernelWatch, death_report
 class Watcher(Recorder):
     """A recorder that a watch can tell."""
 
+    async def before_action(self) -> None:
+        return None
+
     def on_process(self) -> None:
         self._note("process")
 
