@@ -45,8 +45,7 @@ class NannyControl:
             return death_report(self.exit)
         if self.is_alive:
             return None
-        gone = "The process that watched over the kernel is gone."
-        return DeathReport(log_tail=f"{gone}\n{self.process.last_words()}".rstrip())
+        return gone_report(self.process)
 
     async def address(self) -> NannyAddress:
         """Where a link attaches, with this server's lease. Raises ``NannyRefused``."""
@@ -132,6 +131,12 @@ class NannyControl:
         self.incarnation = int(fields["incarnation"])
         self.pid = int(fields["pid"]) or self.pid
         self.exit = fields.get("exit")
+
+
+def gone_report(process: NannyProcess) -> DeathReport:
+    """All there is to say of a kernel whose nanny is gone (K6)."""
+    gone = "The process that watched over the kernel is gone."
+    return DeathReport(log_tail=f"{gone}\n{process.last_words()}".rstrip())
 
 
 def death_report(exited: dict[str, Any]) -> DeathReport:

@@ -27,7 +27,8 @@ from notebook_exec.kernels.messages import ProtocolError, Received, Wire, answer
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
-from notebook_exec.kernels.room_for_output import ask_for_room, is_about_room
+from notebook_exec.kernels.records import of_record
+from notebook_exec.kernels.room_for_output import ask_for_room
 from notebook_exec.kernels.watch import KernelWatch, require_started
 
 log = logging.getLogger(__name__)
@@ -351,21 +352,17 @@ class NannyLink:
             self._activity.saw(batch)
 
     def _parse(self, record: Record) -> Received | None:
-        """None for what is not ours: the replies of another link to the same kernel."""
+        """See ``of_record``; None for what is no message, too."""
         assert self._wire is not None
         try:
-            message, parent = self._wire.parse(record.channel, record.frames)
+            received = of_record(self._wire, record)
         except ProtocolError as error:
             self._drop(record.channel, error)
             return None
-        if record.channel != "iopub" and parent.session != self.session:
-            return None
-        if is_about_room(parent.msg_id):
-            return None
-        if message.msg_type == "input_request":
-            self._input_request = (message.parent_id, self._wire.header_frame(record.frames))
-        message.position = record.position
-        return message, parent
+        if received is not None and received[0].msg_type == "input_request":
+            header = self._wire.header_frame(record.frames)
+            self._input_request = (received[0].parent_id, header)
+        return received
 
     def _on_notice(self, record: Record) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from jupyter_core.paths import jupyter_data_dir
 
 from notebook_exec.core.model import Json, KernelId
 from notebook_exec.kernels import adoption
+from notebook_exec.kernels.left_journal import LeftJournal, has_left
+from notebook_exec.kernels.link import Link, LinkListener
 from notebook_exec.store.ops import DropKernel, PutKernel
 from notebook_exec.store.peek import stored_kernels
 from notebook_exec.store.store import Store
@@ -36,6 +38,7 @@ class LastingKernels:
         self._store: Store | None = None
         self._records: adoption.KernelRecords | None = None
         self.adopted: set[KernelId] = set()
+        self._left: dict[KernelId, Mapping[str, Json]] = {}  # records of those whose nanny is gone
 
     def prepare(self) -> None:
         """Before HTTP is served: a client that asked too early would end a kernel's session."""
@@ -55,6 +58,8 @@ class LastingKernels:
                     self.adopted.add(kernel.kernel_id)
                 else:
                     log.warning("kernel %s ended, and its nanny with it", kernel.kernel_id)
+                    if has_left(kernel.record, kernel.position or 0):
+                        self._left[kernel.kernel_id] = kernel.record
             except Exception:
                 # Whatever keeps one kernel from being adopted, the server starts, with the others.
                 log.exception("kernel %s cannot be adopted", kernel.kernel_id)
@@ -76,6 +81,20 @@ class LastingKernels:
     def has(self, kernel_id: KernelId) -> bool:
         """Whether a kernel is one of them."""
         return self._records is not None and adoption.has_nanny(self._managers, kernel_id)
+
+    @property
+    def known(self) -> Collection[KernelId]:
+        """Those that live, and those that are gone and left what they said last."""
+        return self.adopted | self._left.keys()
+
+    def left_journal(
+        self, kernel_id: KernelId, listener: LinkListener, position: int, session: str
+    ) -> Link | None:
+        """A link to what a kernel that is gone said last; None if it left nothing."""
+        record = self._left.pop(kernel_id, None)
+        if record is None:
+            return None
+        return LeftJournal(kernel_id, listener, record, position=position, session=session)
 
     @property
     def to_keep(self) -> frozenset[KernelId]:

@@ -101,7 +101,7 @@ class Program:
         if self._lasting is not None:
             busy = {e.kernel_id for e in await store.unfinished_executions()}
             await self._lasting.start(store, busy)
-            adopted = self._lasting.adopted
+            adopted = self._lasting.known
         await recover(store, documents, self._engine.resume, adopted)
         self._pruning = asyncio.create_task(self._prune(store))
         rooms = TransientRooms(
@@ -136,14 +136,15 @@ class Program:
 
     def _connect(self, kernel_id: KernelId, listener: LinkListener, position: int | None) -> Link:
         assert self._actions is not None
-        if self._lasting is not None and self._lasting.has(kernel_id):
-            return NannyLink(
-                kernel_id,
-                self._actions,
-                listener,
-                position=position,
-                session=f"notebook_exec-{kernel_id}",
-            )
+        session = f"notebook_exec-{kernel_id}"
+        if self._lasting is not None:
+            if self._lasting.has(kernel_id):
+                return NannyLink(
+                    kernel_id, self._actions, listener, position=position, session=session
+                )
+            left = self._lasting.left_journal(kernel_id, listener, position or 0, session)
+            if left is not None:
+                return left
         return ZmqLink(kernel_id, self._actions, listener)
 
     def _is_running(self, document_id: DocumentId, cell_id: CellId) -> bool:
