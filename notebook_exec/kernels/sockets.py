@@ -20,6 +20,11 @@ _TYPES = {"iopub": zmq.SUB, "shell": zmq.DEALER, "control": zmq.DEALER, "stdin":
 # What one kernel may take of one turn of the event loop; there may be a hundred of them (L1).
 _SLICE_MESSAGES = 256
 _SLICE_S = 0.002
+# What a flood brings meanwhile is handled at once, for half of the work. Nobody sees it: documents
+# are written to every 20 ms.
+_FLOOD_MESSAGES = 20
+_REST_S = 0.006
+_OUTPUTS = frozenset({"stream", "display_data", "update_display_data", "clear_output"})
 _UNKNOWN = Prompt("", password=True)  # whatever is answered to it must not be shown (P3)
 _RECONNECT_INTERVAL_MS = 25  # a kernel that starts binds its ports a while after we connect
 
@@ -46,6 +51,8 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._scheduled: asyncio.Handle | None = None
         self._closed = False
+        self._outputs_in_a_row = 0
+        self._rest: asyncio.TimerHandle | None = None  # iopub is not watched until then
         self._dropped = 0
         self._input_request = ("", b"{}", _UNKNOWN)  # the last one: parent id, header, question
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
@@ -115,8 +122,9 @@ class Sockets:
         if self._closed:
             return
         self._closed = True
-        if self._scheduled is not None:
-            self._scheduled.cancel()
+        for handle in (self._scheduled, self._rest):
+            if handle is not None:
+                handle.cancel()
         self._connection.close()
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.FD)
@@ -133,6 +141,10 @@ class Sockets:
             self._scheduled = None
         if self._closed:
             return False
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+            self._loop.add_reader(self._sockets["iopub"].FD, self._pump)
         batch: list[Received] = []
         more = False
         # iopub first: of what came together, output stands before the reply that ends it.
@@ -140,9 +152,19 @@ class Sockets:
             more |= self._read(channel, socket, batch)
         if more:  # before the delivery, whatever the receiver does
             self._wake()
+        elif self._is_flooded(batch):
+            self._loop.remove_reader(self._sockets["iopub"].FD)
+            self._rest = self._loop.call_later(_REST_S, self._pump)
         if batch:
             self._on_batch(batch)
         return more
+
+    def _is_flooded(self, batch: list[Received]) -> bool:
+        if batch and all(message.msg_type in _OUTPUTS for message, _ in batch):
+            self._outputs_in_a_row += len(batch)
+        else:
+            self._outputs_in_a_row = 0
+        return self._outputs_in_a_row > _FLOOD_MESSAGES
 
     def _read(self, channel: str, socket: zmq.Socket[bytes], batch: list[Received]) -> bool:
         """Add at most one slice of what ``channel`` holds; whether there may be more."""

@@ -76,6 +76,7 @@ class LinkServer:
         self._key = key
         self.lease = lease
         self._peers: dict[bytes, Peer] = {}
+        self._orphanhood: Orphanhood | None = None
         self.on_attach: Callable[[], dict[str, Any]] = dict
         self.handlers: dict[Kind, Handler] = {}
         self.status: Callable[[], dict[str, Any]] = dict
@@ -100,7 +101,7 @@ class LinkServer:
 
     def watch_for_orphanhood(self, timeout_s: float, on_orphaned: Callable[[], None]) -> None:
         """Call ``on_orphaned`` when nobody with a lease was there for ``timeout_s`` (K7)."""
-        orphanhood = Orphanhood(timeout_s, time.monotonic())
+        self._orphanhood = orphanhood = Orphanhood(timeout_s, time.monotonic())
 
         def look() -> None:
             for peer in list(self._peers.values()):
@@ -164,6 +165,8 @@ class LinkServer:
             return
         if lease.epoch > self.lease.epoch:
             self._take_over(lease)
+        if lease.epoch and self._orphanhood is not None:
+            self._orphanhood.seen()
         fields = {"epoch": self.lease.epoch, **self.status()}
         seal, answer = wire.welcome(self._key, hello_nonce, os.urandom(16), fields)
         self._peers[identity] = Peer(identity, seal, lease)

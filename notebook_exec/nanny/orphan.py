@@ -17,10 +17,16 @@ class Orphanhood:
         self.interval_s = min(_MAX_LOOK_S, timeout_s / 4)
         self._looked_at = now
         self._alone_s = 0.0
+        self._was_seen = False
+
+    def seen(self) -> None:
+        """A server came; it may be gone again by the next look."""
+        self._was_seen = True
 
     def look(self, now: float, *, is_alone: bool) -> bool:
         """To be called every ``interval_s``. Whether it has been alone for too long."""
         passed_s = min(max(0.0, now - self._looked_at), 2 * self.interval_s)
         self._looked_at = now
-        self._alone_s = self._alone_s + passed_s if is_alone else 0.0
+        self._alone_s = self._alone_s + passed_s if is_alone and not self._was_seen else 0.0
+        self._was_seen = False
         return self._alone_s > self._timeout_s

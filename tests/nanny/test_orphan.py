@@ -25,6 +25,17 @@ def test_k7_after_its_time_alone(timeout_s: float) -> None:
     assert timeout_s < alone_s <= timeout_s + 2 * orphanhood.interval_s
 
 
+def test_k7_a_server_that_is_gone_at_each_look() -> None:
+    """K7: one that is killed again and again was there all the same."""
+    orphanhood = Orphanhood(60.0, 0.0)
+    now = 0.0
+    for _ in range(100):
+        now += orphanhood.interval_s
+        orphanhood.seen()
+        assert not orphanhood.look(now, is_alone=True)
+    assert 60 < looks_until_over(orphanhood, now) <= 60 + 2 * orphanhood.interval_s
+
+
 def test_k6_a_jump_of_the_clock_is_not_time_alone() -> None:
     """K6: stopped or asleep for days, the nanny still gives a server its time to come back."""
     orphanhood = Orphanhood(86_400.0, 0.0)
