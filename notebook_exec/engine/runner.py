@@ -31,6 +31,7 @@ from notebook_exec.core.outputs import KernelOutputs, SetNextInput, UpdateWidget
 from notebook_exec.core.scheduler import Scheduler
 from notebook_exec.engine.history import OutputHistory
 from notebook_exec.engine.ledger import CellKey, Ledger
+from notebook_exec.engine.lookahead import LookAhead
 from notebook_exec.engine.progress import Progress, Store
 from notebook_exec.engine.projection import shown_of
 from notebook_exec.engine.resumption import Resumption
@@ -115,6 +116,7 @@ class KernelRunner(LinkListener):
             idle_grace_s=settings.idle_grace_s,
             interrupt_grace_s=settings.interrupt_grace_s,
         )
+        self._ahead = LookAhead(self._scheduler, lambda e, after: self._send(e, after=after))
         self.outputs = KernelOutputs(limit_bytes=settings.max_output_bytes)
         self.widget_news = WidgetNews(
             self.outputs, lambda u: workplace.show_widget(kernel_id, u), self._tell_widget
@@ -123,8 +125,6 @@ class KernelRunner(LinkListener):
         self._by_cell: dict[CellKey, dict[ExecutionId, Execution]] = {}
         self._progress = Progress(kernel_id, workplace.store, self)
         self._unsent: ExecutionId | None = None  # what the server before could not send any more
-        self._ahead: ExecutionId | None = None  # what the kernel may get before it is its turn
-        self._stopping = 0  # how many wait to cancel something
         self._touched: dict[DocumentId, float] = {}  # and within how many seconds it is written
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
@@ -278,7 +278,7 @@ class KernelRunner(LinkListener):
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
         """The hot path: outputs gather, states move, one touch of each writer at the end."""
-        if self._is_catching_up or self._ahead is not None:
+        if self._is_catching_up or self._ahead.sent is not None:
             self._recognise(messages)
         else:
             self._take(messages)
@@ -354,27 +354,11 @@ class KernelRunner(LinkListener):
         self.outputs.kernel_restarted()
         self.widget_news.forget()
 
-    # --- what runs next -----------------------------------------------------------------------
-
-    def _look_ahead(self) -> None:
-        """Have the next cell at hand where the kernel is: it need not wait for our books."""
-        running = self._scheduler.running
-        if self._ahead == running:
-            self._ahead = None
-        if self._stopping or self._closed or self._link is None or not self._link.looks_ahead:
-            return
-        if self._ahead is None:
-            self._ahead = self._scheduler.upcoming
-            if self._ahead is not None:
-                self._send(self._ahead, after=running)
-        elif (
-            self._ahead not in self._scheduler.executions
-        ):  # what it was to follow did not end well
-            self._spawn(self._withdraw())
+    # --- what stops cells ---------------------------------------------------------------------
 
     def _stop(self, event: s.Event) -> Awaitable[None]:
         """Feed ``event`` when no cell can begin any more that it stops."""
-        if self._ahead is not None:
+        if self._ahead.sent is not None:
             return self._spawn(self._withdraw(event))
         self._feed(event)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -382,14 +366,7 @@ class KernelRunner(LinkListener):
         return done
 
     async def _withdraw(self, event: s.Event | None = None) -> None:
-        """Have nothing sent ahead; if it is too late, what shows that is taken in on return."""
-        self._stopping += 1
-        try:
-            if self._ahead is not None:
-                await self._needed_link().withdraw(self._ahead)
-                self._ahead = None
-        finally:
-            self._stopping -= 1
+        await self._ahead.withdraw(self._link)
         if event is not None:
             self._feed(event)
 
@@ -504,7 +481,8 @@ class KernelRunner(LinkListener):
             if writer is not None:
                 self._progress.follow(writer)
                 writer.touch(within_s)
-        self._look_ahead()
+        if not self._closed and self._ahead.look(self._link):
+            self._spawn(self._withdraw())
         self._plan_wake()
 
     def _is_replaced(self, execution_id: ExecutionId, cell: _Cell) -> bool:
