@@ -239,11 +239,13 @@ class Engine:
         What runs on the kernels to ``keep`` is left as it is, for the next server.
         """
         self._closing = True
+        ending = []
         for runner in list(self._runners.values()):
             if runner.kernel_id in keep:
                 runner.leave()
             else:
-                await runner.shut_down()
+                ending.append(runner.shut_down())
+        await asyncio.gather(*ending)
         for writer in self._writers.values():
             writer.flush()
         for runner in list(self._runners.values()):

@@ -48,6 +48,11 @@ async function withServers(
     plain: await JupyterServer.start('lab', {}, true)
   };
   try {
+    if (part === 'windowed') {
+      for (const system of SYSTEMS) {
+        await servers[system].set('notebook-extension/tracker', { windowingMode: 'full' });
+      }
+    }
     await work(async (system, cells) => {
       const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
       const name = `bench-${cells.length}.ipynb`;
@@ -75,19 +80,27 @@ test('press', async ({ browser }) => {
   });
 });
 
-test('flood', async ({ browser }) => {
-  await withServers(browser, 'flood', async (open, results) => {
+for (const part of ['flood', 'windowed']) {
+  test(part, async ({ browser }) => {
+    await floods(browser, part);
+  });
+}
+
+/** With `windowed`, JupyterLab keeps only the cells in the page that are in sight: its mode "full". */
+async function floods(browser: Browser, part: string): Promise<void> {
+  const attached = part === 'windowed' ? 2 : CELLS - 1;
+  await withServers(browser, part, async (open, results) => {
     const many = ['', FLOOD, ...Array.from({ length: CELLS - 2 }, (_, i) => `x${i} = ${i}`)];
     for (const system of SYSTEMS) {
       const notebook = await open(system, many);
-      const { quiet, letters, lines } = await lettersInAFlood(notebook);
+      const { quiet, letters, lines } = await lettersInAFlood(notebook, attached);
       results[system].quiet_ms = quiet;
       results[system].letter_ms = letters;
       results[system].lines_per_s = lines;
       await notebook.page.context().close();
     }
   });
-});
+}
 
 /** From Shift+Enter to the frame that shows `text`. */
 async function pressToOutput(notebook: NotebookPage, text: string): Promise<number> {
@@ -123,13 +136,14 @@ async function pressToOutput(notebook: NotebookPage, text: string): Promise<numb
 
 /** From each key press to the frame after it, before the cell below prints, and while it does. */
 async function lettersInAFlood(
-  notebook: NotebookPage
+  notebook: NotebookPage,
+  attached: number
 ): Promise<{ quiet: number[]; letters: number[]; lines: number }> {
   const { page } = notebook;
   // JupyterLab places the editors of a long notebook little by little, which is another load.
   await page.waitForFunction(
-    cells => document.querySelectorAll('.jp-Notebook-cell .cm-editor').length >= cells - 1,
-    CELLS,
+    cells => document.querySelectorAll('.jp-Notebook-cell .cm-editor').length >= cells,
+    attached,
     { timeout: 120_000 }
   );
   await page.evaluate(() => {

@@ -133,12 +133,13 @@ export class JupyterServer {
     }
   }
 
+  /** Sets JupyterLab's settings of a name like `apputils-extension/notification`. */
+  async set(name: string, settings: object): Promise<void> {
+    const folder = path.join(this.folder, 'config/lab/user-settings/@jupyterlab');
+    await write(path.join(folder, `${name}.jupyterlab-settings`), settings);
+  }
+
   private async _configure(isPlain: boolean): Promise<void> {
-    const settings = path.join(this.folder, 'config/lab/user-settings/@jupyterlab');
-    const write = async (name: string, content: unknown): Promise<void> => {
-      await mkdir(path.dirname(name), { recursive: true });
-      await writeFile(name, JSON.stringify(content));
-    };
     await mkdir(this.root, { recursive: true });
     await write(path.join(this.folder, 'config/jupyter_server_config.json'), {
       ...this._config,
@@ -163,7 +164,7 @@ export class JupyterServer {
       buildCheck: false,
       ...(isPlain ? { disabledExtensions: Object.fromEntries(OURS.map(name => [name, true])) } : {})
     });
-    await write(path.join(settings, 'apputils-extension/notification.jupyterlab-settings'), {
+    await this.set('apputils-extension/notification', {
       fetchNews: 'false',
       checkForUpdates: false
     });
@@ -207,4 +208,9 @@ function canListen(port: number): Promise<boolean> {
     probe.once('error', () => resolve(false));
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
+}
+
+async function write(name: string, content: unknown): Promise<void> {
+  await mkdir(path.dirname(name), { recursive: true });
+  await writeFile(name, JSON.stringify(content));
 }
