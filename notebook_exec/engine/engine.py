@@ -233,6 +233,10 @@ class Engine:
                 log.info("%s cannot be opened to go on with its runs: %s", document_id, error)
         return found
 
+    def is_starting(self) -> bool:
+        """Whether a kernel is being started for a notebook."""
+        return any(runner.starting_for is not None for runner in self._runners.values())
+
     async def close(self, keep: Collection[KernelId] = ()) -> None:
         """End all executions in an orderly way, and store it (R5). Safe to call twice.
 

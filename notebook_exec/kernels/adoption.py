@@ -23,6 +23,7 @@ from traitlets.config import Config
 from notebook_exec.core.model import Json, KernelId
 from notebook_exec.kernels.actions import SCHEMA_ID, EventBus
 from notebook_exec.kernels.provisioner import NannyProvisioner
+from notebook_exec.kernels.watch import is_pending
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,14 @@ def forget_failed_start(managers: Any, kernel_id: KernelId) -> None:
     """
     if kernel_id not in managers:
         getattr(managers, "_pending_kernels", {}).pop(kernel_id, None)
+
+
+def is_any_starting(managers: Any) -> bool:
+    """Whether a kernel is being started or restarted, by whomever."""
+    starts = getattr(managers, "_pending_kernels", {}).values()
+    return any(not start.done() for start in starts) or any(
+        is_pending(managers.get_kernel(kernel_id)) for kernel_id in managers.list_kernel_ids()
+    )
 
 
 class KernelRecords:

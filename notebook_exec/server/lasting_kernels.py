@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 _SESSIONS = "sessions.sqlite"
+_LOOK_S = 0.02
 
 
 class LastingKernels:
@@ -95,6 +98,21 @@ class LastingKernels:
         if record is None:
             return None
         return LeftJournal(kernel_id, listener, record, position=position, session=session)
+
+    async def settle(self, is_starting: Callable[[], bool], limit_s: float) -> None:
+        """Before kernels are left to the next server: what is being started is, to the end.
+
+        Half a kernel can neither be kept nor ended. Nothing to do where none are kept.
+        """
+        if self._records is None or not self._settings.keep_kernels:
+            return
+        deadline = time.monotonic() + limit_s
+        while is_starting() or adoption.is_any_starting(self._managers):
+            if time.monotonic() > deadline:
+                log.warning("a kernel that is being started is not waited for any longer")
+                break
+            await asyncio.sleep(_LOOK_S)
+        await self._records.put_all()
 
     @property
     def to_keep(self) -> frozenset[KernelId]:

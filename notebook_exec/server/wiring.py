@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 PRUNE_INTERVAL_S = 3600.0
 _RESTART_LIMIT_S = 10.0
+_START_LIMIT_S = 10.0
 
 
 class Program:
@@ -121,6 +122,8 @@ class Program:
             self._pruning.cancel()
             await asyncio.wait([self._pruning])
         if self._engine is not None:
+            if self._lasting is not None:
+                await self._lasting.settle(self._engine.is_starting, _START_LIMIT_S)
             await self._engine.close(() if self._lasting is None else self._lasting.to_keep)
         if self._lasting is not None:
             self._lasting.close()

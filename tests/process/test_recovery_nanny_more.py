@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_ydoc import YNotebook
-from lasting import LastingServer, is_running, lines, printing, text_of
+from lasting import LastingServer, is_running, kernel_pids, lines, printing, text_of
 from pycrdt import Doc
 from y_client import joined
 
@@ -112,6 +112,33 @@ def test_r5_kernels_are_kept_where_that_is_wanted(make: Make) -> None:
     ]
     assert text_of(server.wait(execution)) == lines(150)
     assert text_of(server.wait(queued)) == "next\n"
+
+
+def test_r5_a_kernel_that_is_being_started_is_kept(make: Make) -> None:
+    """R5: stopped right after a request: the kernel is started all the same, and the cells run."""
+    server = make(keep_kernels=True)
+    path = server.notebook("a.ipynb", "print(1)", "print(2)")
+    first, second = server.submit(path)
+    assert server.stop() == 0
+    server.start()
+    assert [text_of(server.wait(run)) for run in (first, second)] == ["1\n", "2\n"]
+    (kernel,) = server.kernels()
+    assert kernel["id"] == first["kernel_id"]
+
+
+def test_r5_a_kernel_that_is_being_restarted_is_kept(make: Make) -> None:
+    """R5: it died a moment ago: by the next server at the latest it is restarted."""
+    server = make(keep_kernels=True)
+    path = server.notebook("a.ipynb", "print(1)")
+    (before,) = server.run(path)
+    (nanny,) = server.nanny_pids()
+    (pid,) = kernel_pids(nanny)
+    os.kill(pid, signal.SIGKILL)
+    assert server.stop() == 0
+    server.start()
+    server.until(lambda: server.kernels()[0]["execution_state"] == "idle")
+    (after,) = server.run(path)
+    assert (text_of(after), after["kernel_id"]) == ("1\n", before["kernel_id"])
 
 
 def test_r5_kernels_end_with_the_server_by_default(make: Make) -> None:
