@@ -100,11 +100,11 @@ class LastingKernels:
         return LeftJournal(kernel_id, listener, record, position=position, session=session)
 
     async def settle(self, is_starting: Callable[[], bool], limit_s: float) -> None:
-        """Before kernels are left to the next server: what is being started is, to the end.
+        """Before kernels are ended or left to the next server: what is being started is, wholly.
 
-        Half a kernel can neither be kept nor ended. Nothing to do where none are kept.
+        Half a kernel can be neither ended nor kept.
         """
-        if self._records is None or not self._settings.keep_kernels:
+        if self._records is None:
             return
         deadline = time.monotonic() + limit_s
         while is_starting() or adoption.is_any_starting(self._managers):

@@ -136,7 +136,7 @@ def test_r5_a_kernel_that_is_being_restarted_is_kept(make: Make) -> None:
     os.kill(pid, signal.SIGKILL)
     assert server.stop() == 0
     server.start()
-    server.until(lambda: server.kernels()[0]["execution_state"] == "idle")
+    server.until(lambda: kernel_pids(nanny) not in ([], [pid]))
     (after,) = server.run(path)
     assert (text_of(after), after["kernel_id"]) == ("1\n", before["kernel_id"])
 

@@ -117,6 +117,9 @@ class World:
             await self._until(lambda n=notebook: self._is_over(n), "all is over")
         for notebook in self.notebooks:
             await self._check(notebook)
+        # A death that is noticed only in the next round would end cells that nobody struck.
+        for notebook in self.notebooks:
+            await self._until(lambda n=notebook: self._is_well(n), "kernels are well again")
         self.tally["rounds"] += 1
 
     async def _submit(self, notebook: Notebook, name: str) -> None:
@@ -152,6 +155,15 @@ class World:
             if run.body["state"] in OPEN:
                 return False
         return True
+
+    async def _is_well(self, notebook: Notebook) -> bool:
+        """Its kernel is gone, and known to be, or it answers."""
+        kernel_id = await self._kernel_of(notebook)
+        if kernel_id is None:
+            return True
+        url = f"/api/kernels/{kernel_id}/status"
+        status = await asyncio.to_thread(self.server.raw, "GET", url)
+        return status.status == 200 and status.json["state"] == "idle"
 
     async def _answer(self) -> None:
         """Whatever asks is answered, as soon as the server can be reached."""
