@@ -69,6 +69,7 @@ class Proxy:
         self._waiting: deque[Message] = deque()  # of the link, until the kernel is ready
         self._question: Message | None = None  # to the link, not answered yet
         self._successor = Successor(owner.go_on)
+        self._spoken = b""  # the header of the request that spoke to a comm last
         sockets = front.sockets
         reactor.add_reader(sockets["iopub"], self._on_subscription)
         reactor.add_reader(sockets["control"], self._reader("control", self._on_control))
@@ -138,7 +139,8 @@ class Proxy:
                 self._open.pop(idle_after, None)
         elif b'"execute_input"' in frames[start + 2]:
             kind = PRELUDE
-        elif self._successor.after and b'"comm_' in frames[start + 2]:
+        elif b'"comm_' in frames[start + 2]:
+            self._spoken = frames[start + 3]
             self._successor.drop()  # the server may have to tell a widget something first (O12)
         self._owner.record("iopub", frames[start:], kind)
         if idle_after:
@@ -178,7 +180,7 @@ class Proxy:
 
         If ``after`` is over already, the server knows, or will soon, and decides.
         """
-        if after in self._open:
+        if after in self._open and header(self._spoken).msg_id != after:
             self._successor.hold(after, request_id, frames)
 
     def withdraw(self, request_id: str | None = None) -> None:

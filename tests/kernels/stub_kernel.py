@@ -108,8 +108,9 @@ class StubKernel:
                 os.write(2, " ".join(rest).encode() + b"\n")
             case ["touch", path]:
                 Path(path).touch()
-            case ["comm"]:
+            case ["comm", *then]:
                 self.publish("comm_msg", {"comm_id": "c", "data": {}}, parent)
+                self.execute(then, parent)
             case ["exit", code]:
                 os._exit(int(code))
             case _:

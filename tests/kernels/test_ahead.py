@@ -171,10 +171,11 @@ async def test_r2_who_attaches_finds_nothing_held(bench: Bench, tmp_path: Path) 
     await assert_e2_waits_for_the_word(link, after)
 
 
-async def test_o12_not_after_a_word_to_a_widget(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["wait {go} comm", "comm wait {go}"])
+async def test_o12_not_after_a_word_to_a_widget(bench: Bench, tmp_path: Path, words: str) -> None:
     """O12: the server may have to tell the kernel what an Output widget holds, before it."""
     link, recorder = await open_link(bench, await bench.start())
     go = tmp_path / "go"
-    await run_e1_then_e2(link, recorder, f"wait {go} comm", "print 2 3 0")
+    await run_e1_then_e2(link, recorder, words.format(go=go), "print 2 3 0")
     go.touch()
     await assert_e2_waits_for_the_word(link, recorder)
