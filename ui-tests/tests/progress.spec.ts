@@ -44,7 +44,7 @@ test('U2: what is left is told by earlier runs, and not before there were any', 
   await notebook.runAll();
   await expect(notebook.progress).toHaveText(/^0 of 2 · 00:02$/);
   await expect(notebook.output(1)).toHaveText('b');
-  await writeFile(path.join(server.root, 'p2.txt'), '4');
+  await writeFile(path.join(server.root, 'p2.txt'), '8');
   await notebook.runAll();
   await expect(notebook.progress).toHaveText(/^0 of 2 · 00:0\d · almost done$/);
   await takePicture(notebook.page, 'estimate');
