@@ -7,6 +7,8 @@ import logging
 import uuid
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from notebook_exec.core import wire
@@ -21,6 +23,7 @@ from notebook_exec.core.widgets import OWN_UPDATE
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
+from notebook_exec.kernels.left_journal import left_records
 from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
 from notebook_exec.kernels.messages import ProtocolError, Received, Wire, answer_told, parse_prompt
@@ -36,6 +39,7 @@ log = logging.getLogger(__name__)
 _DRAIN_LIMIT_S = 1.5  # without anything new; K1 gives two seconds
 _REPLAY_LIMIT_S = 60.0
 _DRAIN_POLL_S = 0.005
+_SLICE_RECORDS = 256
 
 
 class NannyLink:
@@ -221,11 +225,24 @@ class NannyLink:
         known = self._provisioner.death if self._provisioner is not None else None
         if self._provisioner is not None and not self._provisioner.is_nanny_alive:
             self._disconnect()
+            self._take_left(self._provisioner.spool)
+            if self._is_resumed:  # there is no more to catch up with
+                self._is_resumed = False
+                self._listener.on_caught_up((), None)
         self._activity.ended(restarting=restarting)
         if restarting and self._was_told:
             return  # what is queued was submitted since, for the process to come
         position = self._position if self._port is None else self._port.position
         self._listener.on_died(replace(known or report, position=position or None), restarting)
+
+    def _take_left(self, spool: Path | None) -> None:
+        """What a nanny had written down, and not sent when it died (K6)."""
+        if spool is None or self._wire is None:
+            return
+        left = left_records(spool, self._position)
+        while records := list(islice(left, _SLICE_RECORDS)):
+            self._position = records[-1].position
+            self._on_records(records)
 
     @property
     def _was_told(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import Client, TcpProxy, nanny_bench, until
+from nanny_harness import Client, TcpProxy, is_running, nanny_bench, until
 from traitlets.config import Config
 
 from notebook_exec.core.model import ExecutionId, KernelId
@@ -202,6 +202,35 @@ async def test_k6_the_nanny_dies(bench: Bench, open_link: Open) -> None:
     run(link, "e2", "print 0 3 0")
     await recorder.done("e2")
     assert min(m.position or 0 for m in recorder.of("e2")) > last
+
+
+async def test_k6_what_a_nanny_wrote_down_is_read_when_it_died(
+    bench: Bench, open_link: Open
+) -> None:
+    """K6, R2: amid a replay: all that is in its journal comes before its death, once."""
+    kernel_id = await bench.start()
+    filler, heard = await open_link(kernel_id)
+    run(filler, "e1", "print 0 20000 0")
+    await heard.done("e1")
+    await filler.close()
+    nanny_pid = nanny_of(bench, kernel_id).nanny_pid
+    assert nanny_pid is not None
+    _, recorder = await bench.open(
+        kernel_id,
+        lambda kernel_id, actions, listener: NannyLink(
+            kernel_id, actions, listener, position=0, session="ours"
+        ),
+    )
+    recorder.on_batch = lambda messages: (
+        is_running(nanny_pid) and os.kill(nanny_pid, signal.SIGKILL)
+    )
+    await recorder.count("died")
+    assert recorder.text("e1") == lines(0, 20000)
+    assert positions(recorder) == sorted(set(positions(recorder)))
+    _, report, _ = next(event for event in recorder.events if event[0] == "died")
+    assert report.position >= positions(recorder)[-1]
+    await recorder.count("ready")
+    assert recorder.told == ["caught_up", "died", "ready"]
 
 
 async def test_q8_an_interrupt_by_a_console_is_told(
