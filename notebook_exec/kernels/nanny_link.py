@@ -109,26 +109,25 @@ class NannyLink:
         after: ExecutionId | None = None,
     ) -> None:
         """See ``Link.execute``."""
-        known, frames = self._next
-        if known == execution_id:
-            self._request("shell", execution_id, frames)
+        if self._wire is None:
             return
-        content = {
-            "code": source,
-            "silent": silent,
-            "store_history": store_history,
-            "user_expressions": {},
-            "allow_stdin": allow_stdin,
-            "stop_on_error": stop_on_error,
-        }
-        if self._wire is not None:
+        known, frames = self._next
+        if known != execution_id:
+            content = {
+                "code": source,
+                "silent": silent,
+                "store_history": store_history,
+                "user_expressions": {},
+                "allow_stdin": allow_stdin,
+                "stop_on_error": stop_on_error,
+            }
             metadata = {"cellId": cell_id} if cell_id else {}
             frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
-            if after is None:
-                self._request("shell", execution_id, frames)
-            elif self._port is not None:
-                self._next = (execution_id, frames)
-                self._port.request_next(after, execution_id, frames)
+        if after is None:
+            self._request("shell", execution_id, frames)
+        elif self._port is not None:
+            self._next = (execution_id, frames)
+            self._port.request_next(after, execution_id, frames)
 
     async def withdraw(self, execution_id: ExecutionId) -> None:
         """See ``Link.withdraw``."""

@@ -121,6 +121,18 @@ async def test_q7_it_is_withdrawn(bench: Bench, tmp_path: Path) -> None:
     await assert_e2_waits_for_the_word(link, recorder)
 
 
+async def test_q7_it_is_at_hand_again(bench: Bench, tmp_path: Path) -> None:
+    """Q7: withdrawn for another cell's sake it waits again, for the end of the one before."""
+    link, recorder = await open_link(bench, await bench.start())
+    go = tmp_path / "go"
+    await run_e1_then_e2(link, recorder, f"wait {go}", "print 2 3 0")
+    await link.withdraw(ExecutionId("e2"))
+    link.execute(ExecutionId("e2"), "print 2 3 0", allow_stdin=False, after=ExecutionId("e1"))
+    await link.withdraw(ExecutionId("e2"))
+    go.touch()
+    await assert_e2_waits_for_the_word(link, recorder)
+
+
 async def test_q7_it_is_withdrawn_too_late(bench: Bench, tmp_path: Path) -> None:
     """Q7: on return it is known that the one before is over."""
     link, recorder = await open_link(bench, await bench.start())
