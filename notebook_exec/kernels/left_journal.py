@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,13 @@ from notebook_exec.core.model import (
 from notebook_exec.core.wire import Record, WireError
 from notebook_exec.kernels import spools
 from notebook_exec.kernels.link import LinkListener
-from notebook_exec.kernels.messages import ProtocolError, Wire, answer_told
+from notebook_exec.kernels.messages import ProtocolError, Wire
 from notebook_exec.kernels.nanny_control import death_report, gone_report
 from notebook_exec.kernels.nanny_process import NannyProcess
-from notebook_exec.kernels.records import of_record
+from notebook_exec.kernels.records import answer_of, left_records, left_slices, of_record
 
 log = logging.getLogger(__name__)
 
-_SLICE_RECORDS = 256
 _ORPHANED = "No server came for this kernel in time, so its nanny ended it, and itself."
 
 
@@ -113,14 +111,9 @@ class LeftJournal:
     # --- what it said last ------------------------------------------------------------------
 
     async def _deliver(self) -> None:
-        batch: list[Record] = []
-        for record in left_records(self._process.spool, self._position):
-            batch.append(record)
-            if len(batch) == _SLICE_RECORDS:
-                self._take(batch)
-                batch = []
-                await asyncio.sleep(0)
-        self._take(batch)
+        for records in left_slices(self._process.spool, self._position):
+            self._take(records)
+            await asyncio.sleep(0)
         self._listener.on_caught_up((), None)
         report = self._death or gone_report(self._process)
         self._listener.on_died(replace(report, position=self._position or None), False)
@@ -160,8 +153,7 @@ class LeftJournal:
             case "orphaned":
                 self._death = DeathReport(log_tail=_ORPHANED)
             case "answered":
-                said = notice["request"], notice["prompt"], notice["value"]
-                return answer_told(*said, record.position)
+                return answer_of(notice, record)
         return None
 
 
@@ -178,21 +170,3 @@ def has_left(record: Mapping[str, Any], position: int) -> bool:
         return True
     spools.leave_log(spool)
     return False
-
-
-def left_records(spool: Path, position: int) -> Iterator[Record]:
-    """The records after ``position``, as far as they are whole.
-
-    What a machine's crash has damaged ends its segment.
-    """
-    segments = sorted(spool.glob("journal-*")) if spool.is_dir() else []
-    for path, following in zip_longest(segments, segments[1:]):
-        if following is not None and int(following.name.partition("-")[2]) <= position + 1:
-            continue
-        try:
-            for record in wire.unpack_records(path.read_bytes()):
-                if record.position > position:
-                    position = record.position
-                    yield record
-        except (OSError, WireError) as error:
-            log.warning("%s: %s", path.name, error)

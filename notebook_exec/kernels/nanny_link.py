@@ -7,7 +7,6 @@ import logging
 import uuid
 from collections.abc import Collection
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,13 @@ from notebook_exec.core.widgets import OWN_UPDATE
 from notebook_exec.core.wire import Record
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.activity import Activity
-from notebook_exec.kernels.left_journal import left_records
 from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
-from notebook_exec.kernels.messages import ProtocolError, Received, Wire, answer_told, parse_prompt
+from notebook_exec.kernels.messages import ProtocolError, Received, Wire, parse_prompt
 from notebook_exec.kernels.nanny_client import NannyRefused
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
-from notebook_exec.kernels.records import of_record
+from notebook_exec.kernels.records import answer_of, left_slices, of_record
 from notebook_exec.kernels.room_for_output import ask_for_room
 from notebook_exec.kernels.watch import KernelWatch, require_started
 
@@ -39,7 +37,6 @@ log = logging.getLogger(__name__)
 _DRAIN_LIMIT_S = 1.5  # without anything new; K1 gives two seconds
 _REPLAY_LIMIT_S = 60.0
 _DRAIN_POLL_S = 0.005
-_SLICE_RECORDS = 256
 
 
 class NannyLink:
@@ -238,8 +235,7 @@ class NannyLink:
         """What a nanny had written down, and not sent when it died (K6)."""
         if spool is None or self._wire is None:
             return
-        left = left_records(spool, self._position)
-        while records := list(islice(left, _SLICE_RECORDS)):
+        for records in left_slices(spool, self._position):
             self._position = records[-1].position
             self._on_records(records)
 
@@ -399,8 +395,7 @@ class NannyLink:
             if notice.get("session") not in (self._manager_session, self.session):
                 self._listener.on_interrupted()
         elif event == "answered":
-            said = notice["request"], notice["prompt"], notice["value"]
-            self._listener.on_messages([answer_told(*said, record.position)])
+            self._listener.on_messages([answer_of(notice, record)])
         elif event == "cut":
             log.warning("kernel %s: output is missing: %s", self.kernel_id, notice)
 

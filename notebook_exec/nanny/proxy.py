@@ -148,6 +148,7 @@ class Proxy:
 
     def on_message(self, channel: str, message: Message) -> None:
         """A reply, or a request for input: to who asked."""
+        request = ""
         if channel != "stdin":
             request = header(message.parent_frame).msg_id
             self._open.pop(request, None)
@@ -157,9 +158,8 @@ class Proxy:
         elif message.identities == [LINK_IDENTITY]:
             self._question = message
         self._to_client(channel, message.identities, message.frames)
-        if channel != "stdin" and self._successor.after:
-            ended = header(message.parent_frame).msg_id
-            self._successor.on_reply(ended, content(message).get("status"))
+        if request and request == self._successor.after:
+            self._successor.on_reply(request, content(message).get("status"))
 
     # --- from the server --------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ class DistantLink(FakeLink):
         super().__init__(kernel_id, listener)
         self.rng = rng
         self.ran: Counter[ExecutionId] = Counter()
-        self.ahead_of_word = 0  # requests that the kernel got without the server's word
         self._there: deque[Callable[[], None]] = deque()  # on the way to the nanny
         self._back: deque[Callable[[], None]] = deque()  # on the way from it
         self._requests: dict[ExecutionId, Sent] = {}  # that the nanny has forwarded
@@ -94,7 +93,6 @@ class DistantLink(FakeLink):
             self._successor.hold(after, sent.id, [])
 
     def _go_on(self, request_id: str, frames: list[bytes]) -> None:
-        self.ahead_of_word += 1
         self._forward(self._known[ExecutionId(request_id)])
 
     def _request(self, sent: Sent) -> None:

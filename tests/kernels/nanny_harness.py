@@ -20,13 +20,14 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_path
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from kernels_harness import Bench
+from kernels_harness import Bench, Recorder
 from traitlets.config import Config
 
 from notebook_exec.core.model import DeathReport, KernelId
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.link import LinkListener
 from notebook_exec.kernels.nanny_link import NannyLink
+from notebook_exec.kernels.provisioner import NannyProvisioner
 
 NAME = "notebook_exec_nanny"
 ENTRY_POINT = EntryPoint(
@@ -53,6 +54,27 @@ def nanny_by_default() -> Iterator[None]:
         yield
     finally:
         KernelProvisionerFactory.clear_instance()
+
+
+async def open_link(
+    bench: Bench, kernel_id: KernelId, position: int | None = None, session: str = "ours"
+) -> tuple[NannyLink, Recorder]:
+    """Open a link, as a server does that has stored ``position``; it is ready on return."""
+    link, recorder = await bench.ready(
+        kernel_id,
+        lambda kernel_id, actions, listener: NannyLink(
+            kernel_id, actions, listener, position=position, session=session
+        ),
+    )
+    assert isinstance(link, NannyLink)
+    return link, recorder
+
+
+def nanny_of(bench: Bench, kernel_id: KernelId) -> NannyProvisioner:
+    """What started a kernel."""
+    provisioner = bench.managers.get_kernel(kernel_id).provisioner
+    assert isinstance(provisioner, NannyProvisioner)
+    return provisioner
 
 
 class _WithoutLog:

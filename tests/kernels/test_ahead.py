@@ -8,32 +8,18 @@ from pathlib import Path
 
 import pytest
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import Client, nanny_bench, until
+from nanny_harness import Client, nanny_bench, nanny_of, open_link, until
 from traitlets.config import Config
 
-from notebook_exec.core.model import ExecutionId, KernelId
+from notebook_exec.core.model import ExecutionId
 from notebook_exec.core.wire import Kind
 from notebook_exec.kernels.nanny_link import NannyLink
-from notebook_exec.kernels.provisioner import NannyProvisioner
 
 
 @pytest.fixture
 async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
     async with nanny_bench(tmp_path, config) as made:
         yield made
-
-
-async def open_link(
-    bench: Bench, kernel_id: KernelId, position: int | None = None
-) -> tuple[NannyLink, Recorder]:
-    link, recorder = await bench.ready(
-        kernel_id,
-        lambda kernel_id, actions, listener: NannyLink(
-            kernel_id, actions, listener, position=position, session="ours"
-        ),
-    )
-    assert isinstance(link, NannyLink)
-    return link, recorder
 
 
 def read_nothing_until(path: Path) -> None:
@@ -162,9 +148,8 @@ async def test_r2_nothing_begins_while_no_server_is_there(
     await link.close()
     go.touch()
     await until(ended.exists)
-    provisioner = bench.managers.get_kernel(kernel_id).provisioner
-    assert isinstance(provisioner, NannyProvisioner)
-    while (await provisioner.command(Kind.STATUS)).fields["state"] != "idle":
+    nanny = nanny_of(bench, kernel_id)
+    while (await nanny.command(Kind.STATUS)).fields["state"] != "idle":
         pass
     link, after = await open_link(bench, kernel_id, stored)
     await assert_e2_waits_for_the_word(link, after)

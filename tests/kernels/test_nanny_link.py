@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import nanny_harness
 import pytest
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import Client, TcpProxy, is_running, nanny_bench, until
+from nanny_harness import Client, TcpProxy, is_running, nanny_bench, nanny_of, until
 from traitlets.config import Config
 
-from notebook_exec.core.model import ExecutionId, KernelId
+from notebook_exec.core.model import ExecutionId
 from notebook_exec.core.wire import Kind, Record
 from notebook_exec.kernels.messages import Wire
 from notebook_exec.kernels.nanny_client import NannyRefused
@@ -34,26 +36,7 @@ async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
 @pytest.fixture
 def open_link(bench: Bench) -> Open:
     """Opens a link, as a server does that has stored ``position``."""
-
-    async def open_one(
-        kernel_id: KernelId, position: int | None = None, session: str = "ours"
-    ) -> tuple[NannyLink, Recorder]:
-        link, recorder = await bench.ready(
-            kernel_id,
-            lambda kernel_id, actions, listener: NannyLink(
-                kernel_id, actions, listener, position=position, session=session
-            ),
-        )
-        assert isinstance(link, NannyLink)
-        return link, recorder
-
-    return open_one
-
-
-def nanny_of(bench: Bench, kernel_id: KernelId) -> NannyProvisioner:
-    provisioner = bench.managers.get_kernel(kernel_id).provisioner
-    assert isinstance(provisioner, NannyProvisioner)
-    return provisioner
+    return partial(nanny_harness.open_link, bench)
 
 
 def positions(recorder: Recorder) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lasting import LastingServer, is_running, lines, printing, text_of
 
-from notebook_exec.kernels.left_journal import left_records
+from notebook_exec.kernels.records import left_records
 from notebook_exec.nanny.journal import Journal
 
 Make = Callable[..., LastingServer]
