@@ -30,9 +30,11 @@ class Activity:
         ):
             return
         kernel = self._managers.get_kernel(self._kernel_id)
-        if getattr(kernel, "_pending_restart_cleanup", None) is not None:
-            return  # stopping the watcher would break off a restart that someone waits for
-        self._managers.stop_watching_activity(self._kernel_id)
+        watcher = getattr(kernel, "_activity_stream", None)
+        if watcher is not None and not watcher.closed():
+            # Not closed: that can crash the kernel (see room_for_output).
+            watcher.stop_on_recv()
+            watcher.socket.unsubscribe(b"")
         self._is_ours = True
         if getattr(kernel, "execution_state", None) in ("starting", "dead"):
             kernel.execution_state = "idle"  # it has answered; its next status says more
@@ -48,6 +50,10 @@ class Activity:
         if self._is_ours:
             self._is_ours = False
             if self._kernel_id in self._managers:
+                # Not stop_watching_activity: it would break off a restart that someone waits for.
+                watcher = self._managers.get_kernel(self._kernel_id)._activity_stream
+                if watcher is not None and not watcher.closed():
+                    watcher.close()
                 self._managers.start_watching_activity(self._kernel_id)
 
     def saw(self, batch: list[Received]) -> None:

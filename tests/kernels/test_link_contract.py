@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
 from kernels_harness import Bench, LinkFactory, Recorder, run
 
 from notebook_exec.core.model import (
@@ -299,6 +302,35 @@ async def test_k10_an_ordinary_client_works_beside(bench: Bench, factory: LinkFa
     await recorder.until(lambda: recorder.is_idle(msg_id))
     assert recorder.text(msg_id) == "console\n"
     client.stop_channels()
+
+
+async def test_k10_the_servers_watcher_rests(bench: Bench, factory: LinkFactory) -> None:
+    """K10: state and activity are told by the link; the watcher hears nothing, but stays connected.
+
+    A kernel can crash when a client disconnects just then (see room_for_output).
+    """
+    kernel_id = await bench.start()
+    kernel: Any = bench.managers.get_kernel(kernel_id)
+    watcher = kernel._activity_stream
+    link, recorder = await bench.ready(kernel_id, factory)
+    heard = [b"what came before it rested"]
+    for number in itertools.count():  # ended by the time limit
+        run(link, f"e{number}", "print('here')")
+        await recorder.done(f"e{number}")
+        heard = list(received(watcher.socket))
+        if not heard:
+            break
+    assert kernel._activity_stream is watcher
+    assert not watcher.closed()
+    assert kernel.execution_state == "idle"
+    await link.close()
+    assert kernel._activity_stream is not watcher, "the server watches again"
+
+
+def received(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
+    """All that is there to be read."""
+    while socket.poll(0):
+        yield socket.recv_multipart()
 
 
 async def test_attaching_to_a_busy_kernel(

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import zmq
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from kernels_harness import Bench, LinkFactory, run
 
 LINES = 8_000
@@ -23,10 +24,15 @@ class SlowClient:
         self._socket.subscribe(b"")
         self._socket.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
 
+    async def connected(self, client: AsyncKernelClient) -> None:
+        """Wait until the kernel has a queue for it; only those that are there are made longer."""
+        while not self._socket.poll(0):
+            await client.kernel_info(reply=True, timeout=60)
+
     def lines(self) -> list[int]:
         """The numbers of the lines that come."""
         text, last = "", f"line {LINES - 1} "
-        while last not in text[-1000:] and self._socket.poll(3_000):
+        while last not in text[-1000:] and self._socket.poll(10_000):
             frames = self._socket.recv_multipart()
             content = json.loads(frames[frames.index(b"<IDS|MSG>") + 5])
             text += content["text"] if content.get("name") == "stdout" else ""
@@ -43,19 +49,20 @@ async def test_o19_a_client_that_stands_still_misses_nothing(
     """O19: all lines wait for a client that reads late; without a link, ipykernel drops most."""
     kernel_id = await bench.start()
     slow = SlowClient(bench, kernel_id)
+    client = bench.managers.get_kernel(kernel_id).client()
+    client.start_channels()
     try:
+        await client.wait_for_ready()
+        await slow.connected(client)
         if has_link:
             link, recorder = await bench.ready(kernel_id, factory)
             run(link, "e1", SOURCE)
             await recorder.done("e1")
         else:
-            client = bench.managers.get_kernel(kernel_id).client()
-            client.start_channels()
-            await client.wait_for_ready()
             await client.execute(SOURCE, reply=True, timeout=60)  # its idle may be dropped too
-            client.stop_channels()
         found = slow.lines()
     finally:
+        client.stop_channels()
         slow.close()
     if has_link:
         assert found == list(range(LINES))
