@@ -78,6 +78,11 @@ class Back:
             else:
                 socket.setsockopt(zmq.IDENTITY, identity)
             self._sockets[channel] = socket
+        # What a kernel asks on stdin before that is connected is lost, and its cell waits on it
+        # for ever (SPEC P1).
+        self._until_stdin: Socket | None = self._sockets["stdin"].get_monitor_socket(
+            zmq.Event.HANDSHAKE_SUCCEEDED
+        )
 
     def write_connection_file(self, path: str, *, key: str, scheme: str, kernel_name: str) -> None:
         """What the kernel is told: the ports that it is to bind, and where to register others.
@@ -90,7 +95,9 @@ class Back:
         self._save(self._registration.fields if self._registration is not None else {})
 
     def connect(self) -> None:
-        """Begin; ``on_ready`` follows when the kernel answers and its output is heard."""
+        """Begin; ``on_ready`` follows when the kernel answers, is heard, and can ask."""
+        if self._until_stdin is not None:
+            self._reactor.add_reader(self._until_stdin, self._on_stdin_connected)
         for channel in self._sockets:
             self._connect(channel)
         self._ask()
@@ -119,6 +126,7 @@ class Back:
             return
         self._closed = True
         self._register_no_more()
+        self._wait_for_stdin_no_more()
         self._held.close()
         for socket in self._sockets.values():
             self._reactor.remove_reader(socket)
@@ -168,21 +176,35 @@ class Back:
         if self.is_ready or self._closed:
             return
         if self._info and time.monotonic() > self._answered_at + _SILENT_IOPUB_S:
-            self._finish()  # a kernel that publishes nothing is a kernel too
+            self._finish()  # a kernel that publishes nothing, or never asks, is a kernel too
             return
-        if self._info or not self._asked:
+        if not self._asked or (self._info and not self._heard_iopub):
             self._asked = True
             request = self._signer.ask("kernel_info_request")
             self.send("shell", [HANDSHAKE_IDENTITY, *request])
         self._reactor.call_later(_RETRY_S, self._ask)
 
     def _look(self) -> None:
-        if self._info and self._heard_iopub and not self.is_ready:
+        if self.is_ready or self._until_stdin is not None:
+            return
+        if self._info and self._heard_iopub:
             self._finish()
+
+    def _on_stdin_connected(self) -> None:
+        self._wait_for_stdin_no_more()
+        self._look()
+
+    def _wait_for_stdin_no_more(self) -> None:
+        if self._until_stdin is not None:
+            self._reactor.remove_reader(self._until_stdin)
+            self._sockets["stdin"].disable_monitor()
+            self._until_stdin.close(linger=0)
+            self._until_stdin = None
 
     def _finish(self) -> None:
         self.is_ready = True
         self._register_no_more()
+        self._wait_for_stdin_no_more()
         self._on_ready(self._info)
 
     # --- reading ----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A kernel of pyzmq alone, quick to start. What it executes is one word and its arguments.
 
-Run as ``python stub_kernel.py CONNECTION_FILE``.
+Run as ``python stub_kernel.py CONNECTION_FILE [LATE]``: stdin is bound LATE seconds after the rest.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class StubKernel:
         for name in ("shell", "control", "stdin", "iopub"):
             socket = context.socket(zmq.PUB if name == "iopub" else zmq.ROUTER)
             socket.sndhwm = 0
-            socket.bind(f"tcp://{info['ip']}:{info[name + '_port']}")
             self.sockets[name] = socket
+            if name != "stdin":
+                socket.bind(f"tcp://{info['ip']}:{info[name + '_port']}")
+        self.stdin_url = f"tcp://{info['ip']}:{info['stdin_port']}"
         sys.stdout.write(f"stub {os.getpid()} is up\n")
         sys.stdout.flush()
 
@@ -51,10 +53,15 @@ class StubKernel:
             [msg_type.encode(), *self.message(msg_type, content, parent)]
         )
 
-    def serve(self) -> None:
+    def serve(self, stdin_late_s: float) -> None:
         poller = zmq.Poller()
         for name in ("control", "shell"):
             poller.register(self.sockets[name], zmq.POLLIN)
+        late = time.monotonic() + stdin_late_s
+        while (left_s := late - time.monotonic()) > 0:
+            for socket, _ in poller.poll(left_s * 1000):
+                self.handle_next(socket)
+        self.sockets["stdin"].bind(self.stdin_url)
         while True:
             for socket, _ in poller.poll():
                 self.handle_next(socket)
@@ -146,4 +153,4 @@ class StubKernel:
 
 
 if __name__ == "__main__":
-    StubKernel(sys.argv[1]).serve()
+    StubKernel(sys.argv[1]).serve(float(sys.argv[2]) if len(sys.argv) > 2 else 0)

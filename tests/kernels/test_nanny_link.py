@@ -12,7 +12,16 @@ from pathlib import Path
 import nanny_harness
 import pytest
 from kernels_harness import Bench, Recorder, run
-from nanny_harness import Client, TcpProxy, is_running, nanny_bench, nanny_of, until
+from nanny_harness import (
+    STUB_ARGV,
+    Client,
+    TcpProxy,
+    add_spec,
+    is_running,
+    nanny_bench,
+    nanny_of,
+    until,
+)
 from traitlets.config import Config
 
 from notebook_exec.core.model import ExecutionId
@@ -112,6 +121,18 @@ async def test_p3_another_reply_does_not_end_a_question(bench: Bench, open_link:
     await recorder.done("e1")
     told = [message.content for message in recorder.of("e1", "input_reply")]
     assert told == [{"prompt": "name?", "value": "it"}]
+
+
+async def test_p1_a_kernel_that_listens_on_stdin_last(
+    tmp_path: Path, bench: Bench, open_link: Open
+) -> None:
+    """P1: it is not ready before: what it asks of who is not connected is lost for good."""
+    add_spec(tmp_path, "late", [*STUB_ARGV, "0.5"], language="stub")
+    link, recorder = await open_link(await bench.start("late"))
+    run(link, "e1", "ask name?", allow_stdin=True)
+    await recorder.until(lambda: recorder.of("e1", "input_request"))
+    link.answer_input(ExecutionId("e1"), "it")
+    await recorder.done("e1")
 
 
 async def test_k1_death_is_told_with_what_is_known(
