@@ -30,8 +30,7 @@ class Activity:
         ):
             return
         kernel = self._managers.get_kernel(self._kernel_id)
-        watcher = getattr(kernel, "_activity_stream", None)
-        if watcher is not None and not watcher.closed():
+        if (watcher := self._watcher()) is not None:
             # Not closed: that can crash the kernel (see room_for_output).
             watcher.stop_on_recv()
             watcher.socket.unsubscribe(b"")
@@ -51,8 +50,7 @@ class Activity:
             self._is_ours = False
             if self._kernel_id in self._managers:
                 # Not stop_watching_activity: it would break off a restart that someone waits for.
-                watcher = self._managers.get_kernel(self._kernel_id)._activity_stream
-                if watcher is not None and not watcher.closed():
+                if (watcher := self._watcher()) is not None:
                     watcher.close()
                 self._managers.start_watching_activity(self._kernel_id)
 
@@ -75,6 +73,12 @@ class Activity:
         if is_active:
             now = datetime.now(timezone.utc)
             self._managers.last_kernel_activity = kernel.last_activity = now
+
+    def _watcher(self) -> Any:
+        """The stream by which jupyter_server watches, if there is one."""
+        kernel = self._managers.get_kernel(self._kernel_id)
+        watcher = getattr(kernel, "_activity_stream", None)
+        return None if watcher is None or watcher.closed() else watcher
 
     def _is_tracked(self, msg_type: str) -> bool:
         track = getattr(self._managers, "track_message_type", None)

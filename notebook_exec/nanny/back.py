@@ -21,7 +21,7 @@ Socket = zmq.Socket[bytes]
 _REPLYING = ("shell", "stdin", "control")
 _SLICE_MESSAGES = 200
 _RETRY_S = 0.05
-_SILENT_IOPUB_S = 5.0
+_READY_LIMIT_S = 5.0
 _QUIET_MS = 40
 HANDSHAKE_IDENTITY = b"\0notebook_exec nanny"
 
@@ -78,11 +78,7 @@ class Back:
             else:
                 socket.setsockopt(zmq.IDENTITY, identity)
             self._sockets[channel] = socket
-        # What a kernel asks on stdin before that is connected is lost, and its cell waits on it
-        # for ever (SPEC P1).
-        self._until_stdin: Socket | None = self._sockets["stdin"].get_monitor_socket(
-            zmq.Event.HANDSHAKE_SUCCEEDED
-        )
+        self._until_stdin: Socket | None = None  # tells when stdin is connected
 
     def write_connection_file(self, path: str, *, key: str, scheme: str, kernel_name: str) -> None:
         """What the kernel is told: the ports that it is to bind, and where to register others.
@@ -96,8 +92,11 @@ class Back:
 
     def connect(self) -> None:
         """Begin; ``on_ready`` follows when the kernel answers, is heard, and can ask."""
-        if self._until_stdin is not None:
-            self._reactor.add_reader(self._until_stdin, self._on_stdin_connected)
+        # What a kernel asks on stdin before that is connected is lost, and its cell waits on it
+        # for ever (SPEC P1).
+        connected = zmq.Event.HANDSHAKE_SUCCEEDED
+        self._until_stdin = self._sockets["stdin"].get_monitor_socket(connected)
+        self._reactor.add_reader(self._until_stdin, self._on_stdin_connected)
         for channel in self._sockets:
             self._connect(channel)
         self._ask()
@@ -175,7 +174,7 @@ class Back:
         """The request waits for the kernel, so once is enough; its status may come too early."""
         if self.is_ready or self._closed:
             return
-        if self._info and time.monotonic() > self._answered_at + _SILENT_IOPUB_S:
+        if self._info and time.monotonic() > self._answered_at + _READY_LIMIT_S:
             self._finish()  # a kernel that publishes nothing, or never asks, is a kernel too
             return
         if not self._asked or (self._info and not self._heard_iopub):

@@ -38,7 +38,9 @@ class Managers(dict[str, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        kernel = SimpleNamespace(execution_state="starting", last_activity=LONG_AGO)
+        kernel = SimpleNamespace(
+            execution_state="starting", last_activity=LONG_AGO, _pending_restart_cleanup=None
+        )
         self["k"] = kernel
         self.kernel = kernel
         self.start_watching_activity("k")
@@ -51,7 +53,10 @@ class Managers(dict[str, Any]):
         self.watcher = self[kernel_id]._activity_stream = Watcher()
 
     def stop_watching_activity(self, kernel_id: str) -> None:
+        """Breaks off what waits for a restart, as jupyter_server's does."""
         self[kernel_id]._activity_stream = None
+        if self[kernel_id]._pending_restart_cleanup is not None:
+            self[kernel_id]._pending_restart_cleanup()
 
     def track_message_type(self, msg_type: str) -> bool:
         return msg_type != "kernel_info_request"
@@ -87,6 +92,20 @@ def test_k10_the_state_is_told_to_other_clients() -> None:
     activity.give_back()
     activity.give_back()
     assert managers.watcher.listens
+
+
+def test_k2_a_restart_that_is_waited_for_is_not_broken_off() -> None:
+    """K2: stopping the watcher then would leave whoever restarts without an answer."""
+    managers = Managers()
+    broken_off: list[str] = []
+    managers.kernel._pending_restart_cleanup = lambda: broken_off.append("k")
+    activity = Activity(managers, KernelId("k"))
+    activity.take_over()
+    activity.saw([status("busy", "execute_request")])
+    assert managers.kernel.execution_state == "busy"
+    activity.give_back()
+    assert managers.watcher.listens
+    assert not broken_off
 
 
 def test_k9_managers_that_watch_nothing_are_left_alone() -> None:

@@ -38,7 +38,7 @@ class SlowClient:
             text += content["text"] if content.get("name") == "stdout" else ""
             *whole, text = text.split("\n")
             for line in whole:
-                if line.split()[1] != str(count):
+                if not line.startswith(f"line {count} "):
                     return count
                 count += 1
         return count
