@@ -61,6 +61,9 @@ class KernelManager(Protocol):
     def get_connection_info(self) -> dict[str, Json]:
         """What a connection file holds."""
 
+    def restart_kernel(self, now: bool = False) -> Awaitable[None]:
+        """Replace its process, as the restarter does; ``now``: without asking the old one."""
+
     def add_restart_callback(self, callback: Callable[[], None], event: str = "restart") -> None:
         """Call ``callback`` before each automatic restart, or when that was given up ("dead")."""
 

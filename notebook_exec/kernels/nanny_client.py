@@ -14,12 +14,16 @@ from notebook_exec.core.wire import Frame, Kind, Lease
 
 
 class NannyRefused(Exception):
-    """The nanny does not accept this server, or not any more. ``epoch`` is the lease in force."""
+    """The nanny does not do what it was told, or does not accept this server, or not any more.
 
-    def __init__(self, message: str, *, code: str = "", epoch: int = 0) -> None:
+    ``epoch`` is the lease in force; ``errno`` is 0 if the system had nothing against it.
+    """
+
+    def __init__(self, message: str, *, code: str = "", epoch: int = 0, errno: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.epoch = epoch
+        self.errno = errno
 
 
 class NannyAddress(NamedTuple):

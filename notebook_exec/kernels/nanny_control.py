@@ -77,7 +77,11 @@ class NannyControl:
             self.drain()
         frame = self._answers.pop(number)
         if frame.kind is Kind.ERROR:
-            raise NannyRefused(str(frame.fields["message"]), code=str(frame.fields["code"]))
+            raise NannyRefused(
+                str(frame.fields["message"]),
+                code=str(frame.fields["code"]),
+                errno=int(frame.fields.get("errno", 0)),
+            )
         if kind is Kind.START:
             self._note_status(frame.fields)
         return frame

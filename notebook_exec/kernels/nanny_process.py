@@ -28,7 +28,11 @@ _left: set[int] = set()
 
 
 class NannyFailed(Exception):
-    """The nanny's process did not start. The text says why."""
+    """The nanny's process did not start. The text says why, and ``errno`` if the system did."""
+
+    def __init__(self, message: str, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class NannyProcess:
@@ -56,7 +60,7 @@ class NannyProcess:
             popen.kill()
             popen.wait()
             log = _last_words(spool)
-            raise NannyFailed(f"{error} {log}".strip()) from None
+            raise NannyFailed(f"{error} {log}".strip(), error.errno) from None
         start_time, link_key = _start_time(popen.pid), str(config.get("link_publickey", ""))
         made = cls(popen.pid, start_time, spool, ready["link"], link_key)
         made.ports = {str(name): int(port) for name, port in ready["ports"].items()}
@@ -176,7 +180,7 @@ async def _read_line(popen: subprocess.Popen[bytes]) -> dict[str, Any]:
     except ValueError:
         raise NannyFailed("the nanny does not say that it is ready.") from None
     if "error" in fields:
-        raise NannyFailed(str(fields["error"]))
+        raise NannyFailed(str(fields["error"]), int(fields.get("errno", 0)))
     return fields
 
 

@@ -252,12 +252,15 @@ class NannyProvisioner(KernelProvisionerBase):
                 interrupt_mode=self.kernel_spec.interrupt_mode if self.kernel_spec else "signal",
                 registers=can_register(getattr(self.kernel_spec, "kernel_protocol_version", "")),
             )
-        except NannyRefused:
-            await self.cleanup()  # nobody does for a kernel that did not start
+            if self.parent is not None:
+                self._write_connection_file(self.parent, env.get("JPY_SESSION_NAME", ""))
+        except (NannyRefused, OSError) as error:
+            # Nobody cleans up after a kernel that did not start. After one that did not start
+            # again its manager does; the nanny stays, with what the last process said.
+            if not (isinstance(error, NannyRefused) and self.incarnation):
+                await self.cleanup()
             raise
         self._has_process = True
-        if self.parent is not None:
-            self._write_connection_file(self.parent, env.get("JPY_SESSION_NAME", ""))
         if self.on_launched is not None:
             await self.on_launched()
         return self.connection_info

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from asyncio import Future as AsyncFuture
 from concurrent.futures import Future as ThreadFuture
 from enum import Enum
 from typing import Protocol
 
 from notebook_exec.core.model import DeathReport, KernelId, KernelStartError
+from notebook_exec.core.shortage import is_shortage
 from notebook_exec.kernels.actions import KernelActions
 from notebook_exec.kernels.managers import KernelManager, KernelManagers
 
 log = logging.getLogger(__name__)
 
 _POLL_INTERVAL_S = 0.25
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class WatchListener(Protocol):
@@ -67,7 +71,9 @@ class KernelWatch:
         listener: WatchListener,
         *,
         poll_interval_s: float = _POLL_INTERVAL_S,
+        pause_s: float = _FIRST_PAUSE_S,
     ) -> None:
+        """``pause_s``: before the second try to start it where there was no room for it."""
         self._kernel_id = kernel_id
         self._actions = actions
         self._listener = listener
@@ -76,6 +82,10 @@ class KernelWatch:
         self._process: AsyncFuture[None] | ThreadFuture[None] | None = None
         self._report = DeathReport()
         self._hooked: KernelManager | None = None
+        self._first_pause_s = pause_s
+        self._pause_s = 0.0  # before the next try to start it, 0: there is none
+        self._try_at = 0.0
+        self._try: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -154,6 +164,7 @@ class KernelWatch:
             try:
                 await self._look_for_process()
                 await self._look_for_death()
+                self._look_for_room()
             except Exception:  # managers and provisioners of others raise what they like
                 log.exception("cannot see how kernel %s is", self._kernel_id)
             with contextlib.suppress(asyncio.TimeoutError):
@@ -171,9 +182,9 @@ class KernelWatch:
         self._process = ready
         failure = ready.exception()
         if failure is not None:
-            self._phase = _Phase.DEAD
-            self._listener.on_died(DeathReport(log_tail=str(failure)), False)
+            self._on_failure(manager, failure)
             return
+        self._pause_s = 0.0
         if self._phase is _Phase.UP:  # replaced behind our back
             self._phase = _Phase.REPLACING
             self._listener.on_restarting()
@@ -183,6 +194,39 @@ class KernelWatch:
         self._phase = _Phase.UP
         self._hook(manager)
         self._listener.on_process()
+
+    def _on_failure(self, manager: KernelManager, failure: BaseException) -> None:
+        is_known = self._phase is _Phase.DEAD and self._pause_s > 0
+        self._phase = _Phase.DEAD
+        if is_shortage(failure) and is_auto_restarted(manager):
+            self._pause_s = min(2 * self._pause_s or self._first_pause_s, _LONGEST_PAUSE_S)
+            self._try_at = time.monotonic() + self._pause_s
+        else:
+            self._pause_s = 0.0
+        if not is_known:
+            self._listener.on_died(DeathReport(log_tail=str(failure)), False)
+
+    def _look_for_room(self) -> None:
+        """Try again to start what could not be started for want of room.
+
+        A start that fails is the last thing that jupyter_client's restarter does: a kernel that
+        dies while a disk is full would stay dead when there is room again.
+        """
+        if self._phase is not _Phase.DEAD or not self._pause_s or time.monotonic() < self._try_at:
+            return
+        manager = self._manager()
+        if manager is not None and not is_pending(manager) and self._try is None:
+            self._try = asyncio.create_task(self._start_again(manager))
+
+    async def _start_again(self, manager: KernelManager) -> None:
+        # Not ended by ``close``: a start that is broken off leaves processes behind.
+        try:
+            await manager.restart_kernel(now=True)
+        except Exception as error:  # whatever there may be; the next look at ``ready`` sees it too
+            log.info("kernel %s cannot be started yet: %s", self._kernel_id, error)
+        finally:
+            self._try = None
+            self._wake.set()
 
     async def _look_for_death(self) -> None:
         manager = self._manager()

@@ -23,11 +23,12 @@ _FOR_OBSERVERS = (Kind.PING, Kind.STATUS, Kind.LOG)
 
 
 class CommandFailed(Exception):
-    """A command has no effect. ``code`` is for programs."""
+    """A command has no effect. ``code`` is for programs; ``errno`` is 0 if the system said none."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, errno: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.errno = errno
 
 
 class Answer(NamedTuple):
@@ -188,7 +189,8 @@ class LinkServer:
                 raise CommandFailed("no_lease", "this connection may only look on")
             answer = self._perform(peer, frame)
         except CommandFailed as error:
-            fields = {"re": frame.number, "code": error.code, "message": str(error)}
+            fields = {"re": frame.number, "code": error.code, "message": str(error),
+                      "errno": error.errno}  # fmt: skip
             self._send(peer, Kind.ERROR, fields)
         except (KeyError, TypeError, ValueError) as error:
             # From someone who has the key, but is no better than its program.

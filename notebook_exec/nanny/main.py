@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         config = load(arguments[1])
         supervisor = Supervisor(config)
     except (ConfigError, OSError, ValueError, zmq.ZMQError) as error:
-        _say({"error": str(error)})
+        _say({"error": str(error), "errno": getattr(error, "errno", None) or 0})
         return 1
     _say(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -204,8 +205,28 @@ class Supervisor:
 
     def _launch(self) -> Answer:
         self._process.end()  # what an earlier process left behind
-        config = self._config
-        back = Back(
+        self._log_begin = self._log.end
+        self._close_output()
+        with contextlib.ExitStack() as undone:
+            try:
+                back = self._make_back()
+                undone.callback(back.close)
+                self._output = self._start_process(back)
+            except (StartFailed, OSError, zmq.ZMQError) as error:
+                number = getattr(error, "errno", None) or 0
+                raise CommandFailed("start_failed", str(error), number) from error
+            undone.pop_all()
+        self._reactor.add_reader(self._output, self._on_output)
+        self._incarnation += 1
+        self._last_exit = None
+        self._back = back
+        self._proxy.use(back)
+        back.connect()
+        self._tell({"event": "started", "pid": self._process.pid})
+        return Answer(self._status())
+
+    def _make_back(self) -> Back:
+        return Back(
             self._context,
             self._reactor,
             self._signer,
@@ -214,6 +235,9 @@ class Supervisor:
             on_ready=self._on_ready,
             registers=self._start["registers"],
         )
+
+    def _start_process(self, back: Back) -> int:
+        config = self._config
         path = os.path.join(config.spool, config.connection_name)
         back.write_connection_file(
             path,
@@ -223,21 +247,7 @@ class Supervisor:
         )
         argv = [word.replace("{connection_file}", path) for word in self._start["argv"]]
         env = {**self._start["env"], "JPY_PARENT_PID": str(os.getpid())}
-        self._log_begin = self._log.end
-        self._close_output()
-        try:
-            self._output = self._process.start(argv, env, self._start["cwd"])
-        except StartFailed as error:
-            back.close()
-            raise CommandFailed("start_failed", str(error)) from error
-        self._reactor.add_reader(self._output, self._on_output)
-        self._incarnation += 1
-        self._last_exit = None
-        self._back = back
-        self._proxy.use(back)
-        back.connect()
-        self._tell({"event": "started", "pid": self._process.pid})
-        return Answer(self._status())
+        return self._process.start(argv, env, self._start["cwd"])
 
     def _on_ready(self, info: bytes) -> None:
         self._tell({"event": "ready"})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
+from typing import Any
 
 import pytest
 from kernels_harness import Bench, Recorder
 
 from notebook_exec.core.model import DeathReport
+from notebook_exec.kernels.nanny_client import NannyRefused
+from notebook_exec.kernels.nanny_process import NannyFailed
 from notebook_exec.kernels.watch import KernelWatch, death_report
 
 
@@ -77,4 +82,48 @@ async def test_k1_a_kernel_that_is_taken_down_is_not_dead(bench: Bench) -> None:
     await bench.managers.shutdown_all(now=True)  # unannounced too
     await watcher.count("shut_down")
     assert "died" not in watcher.told
+    await watch.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_tried_again"),
+    [
+        (OSError(errno.ENOSPC, "no room"), True),
+        (NannyFailed("no room", errno.EMFILE), True),
+        (NannyRefused("no room", errno=errno.EAGAIN), True),
+        (NannyRefused("no such program", errno=errno.ENOENT), False),
+        (RuntimeError("who knows"), False),
+    ],
+)
+async def test_k1_a_restart_that_fails_for_want_of_room(
+    bench: Bench, failure: Exception, is_tried_again: bool
+) -> None:
+    """K1: it is tried again by us, as jupyter_client's restarter does not; told once."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.01, pause_s=0.01)
+    watch.start()
+    await watcher.count("process")
+    manager = bench.managers.get_kernel(kernel_id)
+    tries = 0
+    fails = 2 if is_tried_again else 1
+    launch = manager.provisioner.launch_kernel
+
+    async def fail_first(*args: Any, **kwargs: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries <= fails:
+            raise failure
+        return await launch(*args, **kwargs)
+
+    manager.provisioner.launch_kernel = fail_first
+    manager._restarter._fire_callbacks("restart")
+    with pytest.raises(type(failure)):
+        await manager.restart_kernel(now=True)
+    await watcher.count("died", 2)
+    if not is_tried_again:
+        await asyncio.wait_for(manager.restart_kernel(now=True), 30)  # by somebody else
+    await watcher.count("process", 2)
+    assert tries == fails + 1
+    assert watcher.told.count("died") == 2
     await watch.close()

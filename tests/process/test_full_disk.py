@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lasting import LastingServer, is_running, lines, printing, text_of
+from lasting import LastingServer, is_running, kernel_pids, lines, printing, text_of
 from process_harness import opened
 from server_harness import TOKEN
 from websockets.asyncio.client import connect
@@ -163,3 +164,36 @@ async def test_r7_killed_while_the_disk_is_full(make: Make, kind: Any) -> None:
         await again.until(lambda: again.text("c0") == lines(400))
     async with opened(server, path) as fresh:
         assert fresh.text("c0") == lines(400)
+
+
+@pytest.mark.parametrize("dies", ["kernel", "nanny"])
+async def test_k1_a_kernel_that_dies_while_the_disk_is_full(
+    make: Make, kind: Any, dies: str
+) -> None:
+    """K1, R7: what cannot be started again for want of room is, as soon as there is some."""
+    server = await asyncio.to_thread(make)
+    path = server.notebook("a.ipynb", printing(4000, "time.sleep(0.01)"), "print('again')")
+    (running,) = await asyncio.to_thread(server.submit, path, ["c0"])
+    await asyncio.to_thread(server.until_lines, running, 20)
+    (nanny,) = server.nanny_pids()
+    (kernel,) = kernel_pids(nanny)
+    status = f"/api/kernels/{server.sessions()[0]['kernel']['id']}/status"
+
+    def is_idle() -> bool:
+        return server.raw("GET", status).json.get("state") == "idle"
+
+    def could_not_start() -> bool:
+        return any("restart_kernel" in line for line in server.log)  # of a traceback
+
+    disk = kind(server)
+    async with notices(server) as noticed:
+        disk.fill()
+        await noticed("cannot write to its disk")
+    os.kill(kernel if dies == "kernel" else nanny, signal.SIGKILL)
+    ended = await asyncio.to_thread(server.wait, running)
+    assert ended["state"] == "lost"
+    await asyncio.to_thread(server.until, lambda: could_not_start() or is_idle())
+    disk.free()
+    await asyncio.to_thread(server.until, is_idle)
+    (later,) = await asyncio.to_thread(server.submit, path, ["c1"])
+    assert text_of(await asyncio.to_thread(server.wait, later)) == "again\n"
