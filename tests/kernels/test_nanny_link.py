@@ -139,7 +139,11 @@ async def test_k1_death_is_told_with_what_is_known(
     bench: Bench, open_link: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """K1: the nanny pushes it, nobody asks; with signal, figures and the last lines of the log."""
-    monkeypatch.setattr(KernelWatch.__init__, "__kwdefaults__", {"poll_interval_s": 3600.0})
+    monkeypatch.setattr(
+        KernelWatch.__init__,
+        "__kwdefaults__",
+        {**(KernelWatch.__init__.__kwdefaults__), "poll_interval_s": 3600.0},
+    )
     kernel_id = await bench.start()
     link, recorder = await open_link(kernel_id)
     run(link, "e1", "log out of cheese")
