@@ -5,12 +5,13 @@ The nanny imports this module, and is to stay small: standard library only, noth
 
 from __future__ import annotations
 
-import hmac
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+from notebook_exec.core.mac import Mac
 
 VERSION = 1
 
@@ -77,26 +78,26 @@ _MAGIC = b"nx"
 _MAC_BYTES = 32
 
 
-def _mac(key: bytes, frames: Sequence[bytes]) -> bytes:
+def _signed(frames: Sequence[bytes]) -> bytes:
     """Lengths are part of it: bytes cannot move from one frame to the next."""
     lengths = struct.pack(f">{len(frames)}I", *map(len, frames))
-    return hmac.digest(key, b"".join((lengths, *frames)), "sha256")
+    return b"".join((lengths, *frames))
 
 
-def _derive(key: bytes, purpose: bytes) -> bytes:
-    return hmac.digest(key, b"notebook_exec link " + purpose, "sha256")
+def _derive(key: bytes, purpose: bytes) -> Mac:
+    return Mac(Mac(key, "sha256").of(b"notebook_exec link " + purpose), "sha256")
 
 
 def _seal(
-    key: bytes, kind: Kind, number: int, fields: Mapping[str, Any], parts: Sequence[bytes]
+    mac: Mac, kind: Kind, number: int, fields: Mapping[str, Any], parts: Sequence[bytes]
 ) -> list[bytes]:
     text = json.dumps(fields, separators=(",", ":")).encode() if fields else b"{}"
     frames = [_HEAD.pack(_MAGIC, VERSION, kind, number), text, *parts]
-    frames.append(_mac(key, frames))
+    frames.append(mac.of(_signed(frames)))
     return frames
 
 
-def _open(key: bytes, frames: Sequence[bytes]) -> Frame:
+def _open(mac: Mac, frames: Sequence[bytes]) -> Frame:
     if len(frames) < 3 or len(frames[0]) != _HEAD.size:
         raise WireError("no message of this protocol")
     magic, version, kind, number = _HEAD.unpack(frames[0])
@@ -104,7 +105,7 @@ def _open(key: bytes, frames: Sequence[bytes]) -> Frame:
         raise WireError("no message of this protocol")
     if version != VERSION:
         raise WireError(f"version {version} is not known")
-    if not hmac.compare_digest(_mac(key, frames[:-1]), frames[-1]):
+    if not mac.is_of(_signed(frames[:-1]), frames[-1]):
         raise WireError("signature is wrong")
     try:
         known = Kind(kind)

@@ -9,12 +9,14 @@ from pycrdt import Array, Map
 
 from notebook_exec.core.model import CellId
 
+from .peek import peek
+
 
 def id_of(ycell: object) -> CellId:
     """The cell's id; "" for what is none, as clients may put in anything."""
     if not isinstance(ycell, Map):
         return CellId("")
-    cell_id = ycell.get("id")
+    cell_id = peek(ycell, "id")
     return CellId(cell_id) if isinstance(cell_id, str) else CellId("")
 
 

@@ -23,6 +23,7 @@ from notebook_exec.core.model import (
 )
 
 from .apply import replace_text
+from .peek import peek
 
 _TIMING_KEYS = (
     ("iopub.status.busy", "busy"),
@@ -31,6 +32,9 @@ _TIMING_KEYS = (
     ("shell.execute_reply", "reply"),
     ("iopub.status.idle", "idle"),
 )
+
+
+_NOTHING = object()
 
 
 class Mismatch(Enum):
@@ -146,7 +150,7 @@ def _text_of(output: Output) -> str:
 
 
 def _text_bytes(youtput: object) -> int:
-    text = youtput.get("text") if isinstance(youtput, Map) else None
+    text = peek(youtput, "text") if isinstance(youtput, Map) else None
     return len(text) if isinstance(text, Text) else -1
 
 
@@ -164,7 +168,7 @@ def apply_fields(ycell: Map[Any], patch: CellPatch) -> bool:
     if patch.source is UNSET:
         return False
     assert isinstance(patch.source, str)
-    source = ycell.get("source")
+    source = peek(ycell, "source")
     if not isinstance(source, Text):
         ycell["source"] = Text(patch.source)
         return True
@@ -175,7 +179,7 @@ def apply_fields(ycell: Map[Any], patch: CellPatch) -> bool:
 
 
 def _apply_metadata(ycell: Map[Any], patch: CellPatch) -> None:
-    metadata = ycell.get("metadata")
+    metadata = peek(ycell, "metadata")
     if not isinstance(metadata, Map):  # as other writers of documents leave it
         metadata = Map(metadata if isinstance(metadata, dict) else {})
         ycell["metadata"] = metadata
@@ -195,7 +199,7 @@ def timing_metadata(timing: Timing) -> dict[str, Json]:
 
 def _set(ymap: Map[Any], key: str, value: Json) -> None:
     """Set what differs: what is set anew is told to everyone and kept for ever."""
-    if key not in ymap or ymap[key] != value:
+    if peek(ymap, key, _NOTHING) != value:
         ymap[key] = value
 
 

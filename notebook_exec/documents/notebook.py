@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 from uuid import uuid4
 
 from jupyter_ydoc import YNotebook
@@ -26,6 +26,7 @@ from notebook_exec.core.model import (
 from . import leftovers
 from .cell_index import CellIndex, id_of
 from .frames import Mismatch, apply_edits, apply_fields, plain, plain_outputs
+from .peek import peek
 from .projection import Projection
 from .room import Room
 
@@ -42,7 +43,6 @@ class CellView:
     cell_type: str
     source: str
     tags: tuple[str, ...]
-    metadata: dict[str, Json]
 
 
 class LiveNotebook:
@@ -115,14 +115,17 @@ class LiveNotebook:
         """The outputs of a code cell, as nbformat has them; None if there is none of that id."""
         with self._room.doc.transaction():
             ycell = self._find(cell_id)
-            youtputs = ycell.get("outputs") if _is_code(ycell) else None
+            youtputs = peek(ycell, "outputs") if _is_code(ycell) else None
             return plain_outputs(list(youtputs)) if isinstance(youtputs, Array) else None
 
     def _find(self, cell_id: CellId) -> Map[Any] | None:
         position = self._index.position(cell_id)
-        if position is None or position >= len(self._ycells):
+        if position is None:
             return None
-        ycell = self._ycells[position]
+        try:
+            ycell = self._ycells[position]
+        except IndexError:  # the index is told of what is gone when the transaction is over
+            return None
         return ycell if isinstance(ycell, Map) else None
 
     # --- writing ---
@@ -329,27 +332,28 @@ class LiveNotebook:
 
 
 def _is_code(ycell: object) -> TypeGuard[Map[Any]]:
-    return isinstance(ycell, Map) and ycell.get("cell_type") == "code"
+    return isinstance(ycell, Map) and peek(ycell, "cell_type") == "code"
 
 
 def _outputs_of(ycell: Map[Any]) -> Array[Any]:
     """The outputs; made if another writer of documents left none."""
-    youtputs = ycell.get("outputs")
+    youtputs = peek(ycell, "outputs")
     if not isinstance(youtputs, Array):
         youtputs = ycell["outputs"] = Array()
     return youtputs
 
 
 def _view(cell_id: CellId, ycell: Map[Any]) -> CellView:
-    metadata = ycell.get("metadata")
-    plain_metadata = plain(metadata.to_py() if isinstance(metadata, Map) else metadata)
-    if not isinstance(plain_metadata, dict):
-        plain_metadata = {}
-    tags = plain_metadata.get("tags")
+    metadata = peek(ycell, "metadata")
+    if isinstance(metadata, Map):
+        tags = peek(metadata, "tags")
+    else:  # as other writers of documents leave it
+        tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    if isinstance(tags, Array):
+        tags = tags.to_py()
     return CellView(
         cell_id,
-        str(ycell.get("cell_type")),
-        str(ycell.get("source", "")),
+        str(peek(ycell, "cell_type")),
+        str(peek(ycell, "source", "")),
         tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
-        cast(dict[str, Json], plain_metadata),
     )

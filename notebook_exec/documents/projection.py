@@ -14,6 +14,8 @@ from pycrdt import MapEvent as YMapEvent
 
 from notebook_exec.core.model import CellId, Json
 
+from .peek import peek
+
 IDLE = "idle"
 RUNNING = "running"
 _NOTHING = object()
@@ -89,11 +91,11 @@ class Projection:
         if wanted is None:
             if key in self._execution:
                 del self._execution[key]
-        elif self._execution.get(key, _NOTHING) != wanted:
+        elif peek(self._execution, key, _NOTHING) != wanted:
             self._execution[key] = wanted
 
     def put_state(self, cell_id: CellId, ycell: Map[Any]) -> None:
         """Write the state of one cell, if it shows another. In a transaction."""
         wanted = RUNNING if cell_id in self._running else IDLE
-        if ycell.get("execution_state", IDLE) != wanted:
+        if peek(ycell, "execution_state", IDLE) != wanted:
             ycell["execution_state"] = wanted

@@ -251,7 +251,7 @@ class Engine:
                 ending.append(runner.shut_down())
         await asyncio.gather(*ending)
         for writer in self._writers.values():
-            writer.flush()
+            writer.flush_all()
         for runner in list(self._runners.values()):
             await runner.close()
         self._runners.clear()
@@ -259,7 +259,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers.values():
-            writer.flush()  # what came until the last link was closed: the documents are next
+            writer.flush_all()  # what came until the last link was closed: the documents are next
         await self._store.flush()
         self.ledger.close()
         await self._logs.close()
@@ -461,7 +461,9 @@ class Engine:
         put = PutRequest(
             request.id, submission.idempotency_key, submission.body_sha256, time.time()
         )
-        self._store.submit([put, *map(PutExecution, request.executions)], stored)
+        # What is written at once is no reason to let others have a turn before the cell is sent.
+        ops = [put, *(PutExecution(execution, is_new=True) for execution in request.executions)]
+        self._store.submit(ops, stored, at_once=True)
         await done
 
     # --- after commits ------------------------------------------------------------------------

@@ -410,7 +410,10 @@ class KernelRunner(LinkListener):
             self._by_cell[key] = of_cell
         shown = shown_of(of_cell.values())
         writer = self._writer(execution.document_id, _urgency(effect))
-        writer.change(execution, shown)
+        if effect.before is None:  # stored and published when its request was accepted
+            writer.show(execution, shown)
+        else:
+            writer.change(execution, shown)
 
     def _clear(self, execution_id: ExecutionId) -> None:
         cell = self._cells.get(execution_id)
@@ -475,12 +478,13 @@ class KernelRunner(LinkListener):
             writer.dirty(execution_id, cell.cell_id, self.outputs)
             self._touched[cell.document_id] = AT_ONCE
         self.widget_news.look(is_busy=self._scheduler.running is not None)
+        is_last = not self._scheduler.executions
         touched, self._touched = self._touched, {}
         for document_id, within_s in touched.items():
             writer = self._place.writer(document_id)
             if writer is not None:
                 self._progress.follow(writer)
-                writer.touch(within_s)
+                writer.touch(within_s, is_last=is_last)
         if not self._closed and self._ahead.look(self._link):
             self._spawn(self._withdraw())
         self._plan_wake()

@@ -13,6 +13,7 @@ from notebook_exec.core.model import (
     ClearOutputs,
     Execution,
     ExecutionId,
+    ExecutionState,
     Frame,
     FrameResult,
     InsertCell,
@@ -37,6 +38,9 @@ BEGIN_S = 0.03
 """How long the begin of a run waits for its first output: a short cell is one frame, not three."""
 QUIET_S = 0.25
 """How long a change that shows nothing new waits for one that does."""
+CELLS_AT_ONCE = 25
+"""Of a long queue, so many cells are shown as queued in one frame, of some 2 ms: in between comes
+what the kernel says, which waits for its next cell."""
 
 
 class Notebook(Protocol):
@@ -97,8 +101,12 @@ class NotebookWriter:
 
     def change(self, execution: Execution, shown: Execution) -> None:
         """Have an execution's new value stored, and its cell show ``shown`` of its executions."""
-        assert execution.cell_id is not None
         self._changed[execution.id] = execution
+        self.show(execution, shown)
+
+    def show(self, execution: Execution, shown: Execution) -> None:
+        """Have the cell of an execution, which is stored, show ``shown`` of its executions."""
+        assert execution.cell_id is not None
         self._shown[execution.cell_id] = shown
         patch = self._frame.cell(execution.cell_id)
         if execution.execution_count is not None:
@@ -135,8 +143,11 @@ class NotebookWriter:
         """Have a store operation committed with the next frame."""
         self._alongside.append(op)
 
-    def touch(self, within_s: float = AT_ONCE) -> None:
-        """Write what is gathered within so many seconds, later only if frames are too frequent."""
+    def touch(self, within_s: float = AT_ONCE, *, is_last: bool = False) -> None:
+        """Write what is gathered within so many seconds, later only if frames are too frequent.
+
+        ``is_last``: nothing follows for a while, so that this frame may come a bit early.
+        """
         if not self._pending:
             return
         now = self._loop.time()
@@ -145,7 +156,8 @@ class NotebookWriter:
         self._last = now
         if self._tokens == BURST:
             self._in_a_row = 0
-        due = now + max(within_s, (1 - self._tokens) * interval_s)
+        is_free = is_last and self._tokens >= 0
+        due = now + max(within_s, 0.0 if is_free else (1 - self._tokens) * interval_s)
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -158,7 +170,8 @@ class NotebookWriter:
 
     @property
     def _pending(self) -> bool:
-        return bool(self._frame or self._dirty or self._changed or self._alongside)
+        gathered = (self._frame, self._dirty, self._changed, self._shown, self._alongside)
+        return any(gathered)
 
     def _due(self) -> None:
         self._timer = None
@@ -166,16 +179,31 @@ class NotebookWriter:
         self._last = self._loop.time()
         self.flush()
 
+    def _go_on(self) -> None:
+        """With the next portion of a frame, which is no frame more."""
+        self._timer = None
+        self._tokens += 1
+        self._in_a_row -= 1
+        self.flush()
+
     def follows(self, kernel: Progress) -> None:
         """What is gathered came of the messages of ``kernel`` up to its position (R2)."""
         self.kernels.add(kernel)
 
     def flush(self) -> None:
-        """Write what is gathered now, and with it what belongs into the same transaction."""
+        """Write what is gathered now, and with it what belongs into the same transaction.
+
+        Of a long queue a portion: the rest follows by itself, or by ``flush_all``.
+        """
         if self.kernels and self._store is not None:
             commit(self._store, (self,))
         else:
             self.write()
+
+    def flush_all(self) -> None:
+        """Write what is gathered, to the last of it."""
+        while self._pending:
+            self.flush()
 
     def write(self) -> None:
         """Write what is gathered here and nothing else: ``flush`` it."""
@@ -190,7 +218,7 @@ class NotebookWriter:
         frame, self._frame = self._frame, Frame()
         dirty, self._dirty = self._dirty, {}
         changed, self._changed = self._changed, {}
-        shown, self._shown = self._shown, {}
+        shown, self._shown = _portion(self._shown)
         alongside, self._alongside = self._alongside, []
         for cell_id, execution in shown.items():
             frame.cell(cell_id).execution_state = cell_state(execution)
@@ -209,9 +237,11 @@ class NotebookWriter:
             for execution_id, (cell_id, outputs) in dirty.items():
                 patch = frame.cell(cell_id)
                 patch.edits, patch.expected_count = outputs.rewrite(execution_id), None
-            self._frame, self._changed, self._shown = frame, changed, shown
+            self._frame, self._changed, self._shown = frame, changed, {**shown, **self._shown}
             self._alongside, self.kernels = alongside, kernels
             raise
+        if self._shown:
+            self._timer = self._loop.call_later(0, self._go_on)
         if result.cleared or result.foreign:
             self._mend(result, dirty)
 
@@ -265,3 +295,17 @@ class NotebookWriter:
             missed = self._notebook.apply(frame)
             if missed.cleared or missed.foreign:
                 log.error("outputs of %s do not settle", sorted(missed.cleared | missed.foreign))
+
+
+def _portion(
+    shown: dict[CellId, Execution],
+) -> tuple[dict[CellId, Execution], dict[CellId, Execution]]:
+    """What is shown now, and what later: of what is queued, all beyond ``CELLS_AT_ONCE``."""
+    if len(shown) <= CELLS_AT_ONCE:
+        return shown, {}
+    now: dict[CellId, Execution] = {}
+    later: dict[CellId, Execution] = {}
+    for cell_id, execution in shown.items():
+        waits = execution.state is ExecutionState.QUEUED and len(now) >= CELLS_AT_ONCE
+        (later if waits else now)[cell_id] = execution
+    return now, later

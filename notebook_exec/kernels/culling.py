@@ -27,8 +27,9 @@ class CullGuard:
 
     def hold(self, kernel_id: KernelId) -> None:
         """``kernel_id`` runs, waits for input or has a queue. May be repeated."""
-        self._held.add(kernel_id)
-        self._touch(kernel_id)
+        if kernel_id not in self._held:
+            self._held.add(kernel_id)
+            self._touch(kernel_id)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+from notebook_exec.core.mac import Mac
 from notebook_exec.core.model import Json, KernelMessage, Prompt
 
 DELIMITER = b"<IDS|MSG>"
@@ -116,10 +117,9 @@ class Wire:
         kind, _, digest = scheme.partition("-")
         if kind != "hmac":
             raise ValueError(f"unknown signature scheme {scheme!r}")
-        hmac.new(b"key", b"", digest)  # raises if there is no such hash
+        mac = Mac(key, digest)  # raises if there is no such hash
         self.session = session
-        self._key = key
-        self._digest = digest
+        self._mac = mac if key else None
         self._username = username
         # Messages of one cell come in a row: their parent header is parsed once.
         self._last_parent_frame = b"{}"
@@ -184,16 +184,14 @@ class Wire:
             raise ProtocolError("no delimiter") from None
         if len(frames) < start + 4:
             raise ProtocolError("frames are missing")
-        if self._key and not hmac.compare_digest(
+        if self._mac is not None and not hmac.compare_digest(
             self._sign(frames[start : start + 4]), frames[start - 1]
         ):
             raise ProtocolError("signature is wrong")
         return start
 
     def _sign(self, parts: Sequence[bytes]) -> bytes:
-        if not self._key:
-            return b""
-        return hmac.digest(self._key, b"".join(parts), self._digest).hex().encode()
+        return b"" if self._mac is None else self._mac.of(b"".join(parts)).hex().encode()
 
     def _parent(self, frame: bytes) -> Parent:
         if frame != self._last_parent_frame:

@@ -64,8 +64,9 @@ class Sockets:
         self._connection = Connection(self._sockets["stdin"], on_connection)
         for channel, socket in self._sockets.items():
             socket.connect(_url(connection, channel))
-        for socket in self._sockets.values():
-            self._loop.add_reader(socket.FD, self._pump)
+        self._due = set(self._sockets)  # where something may have come
+        for channel in self._sockets:
+            self._watch(channel)
         # The descriptors tell only what changes: what came before they were watched is read now.
         self._wake()
 
@@ -102,6 +103,7 @@ class Sockets:
         """Send at once, or as soon as there is a connection."""
         multipart.send(self._sockets[channel], frames)
         # Sending can use up the descriptor's notice that something came: look.
+        self._due.add(channel)
         self._wake()
 
     def input_request(self, parent_id: str) -> tuple[bytes, Prompt]:
@@ -113,6 +115,7 @@ class Sockets:
         """Wait until all that has come is delivered, or ``limit_s`` seconds."""
         deadline = time.monotonic() + limit_s
         while not self._closed and time.monotonic() < deadline:
+            self._due.update(self._sockets)
             if not self._pump():
                 return
             await asyncio.sleep(0)
@@ -130,12 +133,22 @@ class Sockets:
             self._loop.remove_reader(socket.FD)
             socket.close(linger=0)
 
+    def _watch(self, channel: str) -> None:
+        self._loop.add_reader(self._sockets[channel].FD, self._on_news, channel)
+
+    def _on_news(self, channel: str) -> None:
+        self._due.add(channel)
+        self._pump()
+
     def _wake(self) -> None:
         if self._scheduled is None and not self._closed:
             self._scheduled = self._loop.call_soon(self._pump)
 
     def _pump(self) -> bool:
-        """Read one slice of all channels; whether there may be more."""
+        """Read one slice of each channel where there may be something; whether there may be more.
+
+        To find out that a channel has nothing takes as long as to read a message of it.
+        """
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
@@ -144,12 +157,15 @@ class Sockets:
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
-            self._loop.add_reader(self._sockets["iopub"].FD, self._pump)
+            self._watch("iopub")
         batch: list[Received] = []
-        more = False
-        # iopub first: of what came together, output stands before the reply that ends it.
+        # iopub always and first: of what came together, output comes before the reply that
+        # ends it.
+        due, self._due = self._due | {"iopub"}, set()
         for channel, socket in self._sockets.items():
-            more |= self._read(channel, socket, batch)
+            if channel in due and self._read(channel, socket, batch):
+                self._due.add(channel)
+        more = bool(self._due)
         if more:  # before the delivery, whatever the receiver does
             self._wake()
         elif self._is_flooded(batch):

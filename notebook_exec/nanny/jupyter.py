@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from notebook_exec.core.mac import Mac
+
 DELIMITER = b"<IDS|MSG>"
 _PARTS = 4  # header, parent_header, metadata, content
 
@@ -74,9 +76,8 @@ class Signer:
 
     def __init__(self, key: bytes, scheme: str) -> None:
         """Raises ``ValueError`` for an unknown scheme."""
-        self._key = key
-        self._digest = scheme.removeprefix("hmac-")
-        hmac.new(b"key", b"", self._digest)
+        mac = Mac(key, scheme.removeprefix("hmac-"))
+        self._mac = mac if key else None
         self._session = os.urandom(16).hex()
         self.session_mark = self._session.encode()  # in the parent header of what answers us
         self.kernel_session = ""
@@ -89,13 +90,11 @@ class Signer:
 
     def is_signature(self, signature: bytes, parts: Sequence[bytes]) -> bool:
         """Whether ``signature`` is the one of ``parts``."""
-        return not self._key or hmac.compare_digest(self.sign(parts), signature)
+        return self._mac is None or hmac.compare_digest(self.sign(parts), signature)
 
     def sign(self, parts: Sequence[bytes]) -> bytes:
         """The signature of ``parts``."""
-        if not self._key:
-            return b""
-        return hmac.digest(self._key, b"".join(parts), self._digest).hex().encode()
+        return b"" if self._mac is None else self._mac.of(b"".join(parts)).hex().encode()
 
     def build(
         self, msg_type: str, content: dict[str, Any] | bytes, parent: bytes = b"{}"

@@ -130,19 +130,25 @@ class DropDocument:
 
 @dataclass(frozen=True, slots=True)
 class PutExecution:
-    """An execution as it stands now. Its source and ids never change (Q3)."""
+    """An execution as it stands now. Its source and ids never change (Q3).
+
+    ``is_new``: nothing is stored of it yet.
+    """
 
     execution: Execution
+    is_new: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> None:
         execution = self.execution
         rest = encode_rest(execution)
         state, ended_at = execution.state.value, execution.ended_at
         # The source may be large and is written once.
-        changed = connection.execute(
-            "UPDATE executions SET state = ?, ended_at = ?, rest = ? WHERE id = ?",
-            (state, ended_at, rest, execution.id),
-        ).rowcount
+        changed = 0
+        if not self.is_new:
+            changed = connection.execute(
+                "UPDATE executions SET state = ?, ended_at = ?, rest = ? WHERE id = ?",
+                (state, ended_at, rest, execution.id),
+            ).rowcount
         if not changed:
             connection.execute(
                 "INSERT INTO executions (id, request_id, kernel_id, document_id, cell_id, state,"

@@ -129,19 +129,19 @@ class Store:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def submit(self, ops: Sequence[Op], then: Then | None = None) -> None:
+    def submit(self, ops: Sequence[Op], then: Then | None = None, *, at_once: bool = False) -> None:
         """Write ``ops``, all or none, after all that was submitted before.
 
         ``then(durable)`` is called on the loop, in the order of submission: True after the commit;
         False if the disk does not take it now and it is kept in memory (R7), or if it is wrong in
-        itself, which is logged. Never called from within ``submit``.
+        itself, which is logged. Called from within ``submit`` only where ``at_once`` allows it.
 
         Raises:
             StoreError: the store is closed.
         """
         if self._closing is not None:
             raise StoreError("The store is closed.")
-        self._put(ops, then)
+        self._put(ops, then, at_once=at_once)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -159,29 +159,30 @@ class Store:
             if ops or answers:
                 self._put(ops, partial(self._tell_all, answers))
 
-    def _put(self, ops: Sequence[Op], then: Then | None) -> None:
+    def _put(self, ops: Sequence[Op], then: Then | None, *, at_once: bool = False) -> None:
         if self._gathered is not None:
             self._gathered.append((ops, then))
             return
         self._count(ops)
         batch = Batch(ops, then)
         self._unwritten.append(batch)
-        if not self._write_here(batch):
+        outcome = self._write_here(batch)
+        if outcome is None:
             self._in_thread += 1
             self._writer.put(batch)
+        elif at_once and self._unwritten[0] is batch:
+            self._settle(outcome)
+        else:
+            self._loop.call_soon(self._settle, outcome)
 
-    def _write_here(self, batch: Batch) -> bool:
+    def _write_here(self, batch: Batch) -> Outcome | None:
         """Write at once what is small, if the writer's thread has nothing to do."""
         if self._in_thread or not self._pace.allows(batch.ops):
-            return False
+            return None
         if self._syncer is not None and self._syncer.holds_writers:
-            return False
+            return None
         with self._pace.measured():
-            outcome = self._writer.write_here(batch)
-        if outcome is None:
-            return False
-        self._loop.call_soon(self._settle, outcome)
-        return True
+            return self._writer.write_here(batch)
 
     async def flush(self) -> bool:
         """Return when all that was submitted before has been written; False if it is kept (R7)."""
