@@ -46,7 +46,7 @@ from notebook_exec.engine.runner import KernelRunner
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.engine.widget_news import WidgetView
 from notebook_exec.engine.writer import NotebookWriter
-from notebook_exec.store.ops import PutExecution, PutRequest
+from notebook_exec.store.ops import Op, PutExecution, PutRequest
 from notebook_exec.store.records import StoredKernel
 from notebook_exec.store.store import Store
 
@@ -462,7 +462,10 @@ class Engine:
             request.id, submission.idempotency_key, submission.body_sha256, time.time()
         )
         # What is written at once is no reason to let others have a turn before the cell is sent.
-        ops = [put, *(PutExecution(execution, is_new=True) for execution in request.executions)]
+        ops: list[Op] = [
+            put,
+            *(PutExecution(execution, is_new=True) for execution in request.executions),
+        ]
         self._store.submit(ops, stored, at_once=True)
         await done
 

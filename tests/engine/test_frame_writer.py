@@ -26,7 +26,7 @@ from notebook_exec.core.model import (
 from notebook_exec.core.outputs import KernelOutputs
 from notebook_exec.engine.logs import OutputLogs
 from notebook_exec.engine.projection import entry
-from notebook_exec.engine.writer import BURST, QUIET_S, NotebookWriter
+from notebook_exec.engine.writer import BURST, CELLS_AT_ONCE, QUIET_S, NotebookWriter
 from notebook_exec.store.ops import PutExecution
 
 CELL, RUN = CellId("c"), ExecutionId("e")
@@ -185,6 +185,53 @@ async def test_a_flood_is_written_half_as_often_after_ten_frames(tmp_path: Path)
     clock.move(0.02)
     assert len(desk.paper.frames) - before == BURST + 1
     await desk.logs.close()
+
+
+async def test_l1_a_long_queue_is_shown_in_portions(desk: Desk) -> None:
+    """L1: the kernel has its turn between them; what is more than queued is in the first."""
+    paper, writer = desk.paper, desk.writer
+    queue = [
+        replace(execution(f"e{number}"), cell_id=CellId(f"c{number}"))
+        for number in range(3 * CELLS_AT_ONCE)
+    ]
+    queue[-1] = running = replace(queue[-1], state=ExecutionState.RUNNING)
+    for one in queue:
+        writer.show(one, one)
+    writer.touch()
+    assert len(paper.frames) == 1
+    assert running.cell_id in paper.frames[0].entries
+    desk.print("in between\n")
+    while sum(len(frame.entries) for frame in paper.frames) < len(queue):
+        paper.written.clear()
+        await asyncio.wait_for(paper.written.wait(), 10)
+    shown = [cell_id for frame in paper.frames for cell_id in frame.entries]
+    assert sorted(shown) == sorted(one.cell_id or "" for one in queue)
+    assert max(len(frame.entries) for frame in paper.frames) == CELLS_AT_ONCE + 1
+    assert not any(desk.paper.alongside)  # each is stored already
+    before = len(paper.frames)
+    for _ in range(2 * BURST):
+        desk.print("more\n")
+    assert len(paper.frames) - before == BURST - 1  # the portions count as one
+
+
+async def test_l1_what_is_to_be_written_at_last_is_written_whole(desk: Desk) -> None:
+    """L1: a server that stops does not wait for the next portion."""
+    for number in range(3 * CELLS_AT_ONCE):
+        one = replace(execution(f"e{number}"), cell_id=CellId(f"c{number}"))
+        desk.writer.show(one, one)
+    desk.writer.flush_all()
+    assert sum(len(frame.entries) for frame in desk.paper.frames) == 3 * CELLS_AT_ONCE
+
+
+async def test_l1_the_last_frame_may_come_early(desk: Desk) -> None:
+    """L1: where nothing follows there is nothing to gather; but not again and again."""
+    for _ in range(BURST):
+        desk.print("line\n")
+    for number in range(3):
+        over = execution(f"e{number}", ExecutionState.FINISHED)
+        desk.writer.change(over, over)
+        desk.writer.touch(is_last=True)
+    assert len(desk.paper.frames) == BURST + 1
 
 
 async def test_q16_states_go_with_the_outputs_before_them(desk: Desk) -> None:

@@ -50,6 +50,23 @@ async def test_then_is_not_called_within_submit(store: Store, told: Any) -> None
     assert await told.wait_for(1) == [("empty", True)]
 
 
+async def test_r4_told_within_submit_where_that_is_allowed(store: Store, told: Any) -> None:
+    """R4: after the commit all the same, and never before what was submitted earlier is told."""
+    other = sqlite3.connect(store.path / "notebook_exec.sqlite")
+    counts: list[int] = []
+
+    def then(_durable: bool) -> None:
+        counts.append(other.execute("SELECT count(*) FROM updates").fetchone()[0])
+
+    store.submit([AppendUpdate(DOC, b"x")], then, at_once=True)
+    assert counts == [1]
+    store.submit([AppendUpdate(DOC, b"x")], told.then("first"))
+    store.submit([AppendUpdate(DOC, b"x")], told.then("second"), at_once=True)
+    assert told.answers == []
+    assert await told.wait_for(2) == [("first", True), ("second", True)]
+    other.close()
+
+
 async def test_what_waits_is_written_in_one_transaction(
     store: Store, told: Any, gate: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
