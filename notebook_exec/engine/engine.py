@@ -196,6 +196,8 @@ class Engine:
         for execution in stuck:
             assert execution.document_id is not None
             self._release(execution.document_id, execution.id)
+        # Another kernel may have gone on already, and have begun with one of these cells.
+        last = {k: e for k, e in last.items() if self.ledger.last_run(k) in (None, e.id)}
         for key, execution in last.items():
             self.ledger.started(key, execution.id)
         plan = resumption(kernel, resumed, last, memories, notebooks)

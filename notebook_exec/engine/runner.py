@@ -278,6 +278,7 @@ class KernelRunner(LinkListener):
 
     def on_messages(self, messages: Sequence[KernelMessage]) -> None:
         """The hot path: outputs gather, states move, one touch of each writer at the end."""
+        was_busy = bool(self._scheduler.executions)
         if self._is_catching_up or self._ahead.sent is not None:
             self._recognise(messages)
         else:
@@ -286,7 +287,8 @@ class KernelRunner(LinkListener):
         if position is not None:
             heard = {message.parent_id for message in messages}
             self._progress.take(position, map(ExecutionId, heard))
-        self._after()
+        # Only where the kernel says so itself: what is broken off says more.
+        self._after(is_last=was_busy and not self._scheduler.executions)
 
     def _recognise(self, messages: Sequence[KernelMessage]) -> None:
         """Messages of what is queued tell that it was sent, by the server before or ahead."""
@@ -458,8 +460,11 @@ class KernelRunner(LinkListener):
         self._touched[document_id] = min(within_s, self._touched.get(document_id, within_s))
         return writer
 
-    def _after(self) -> None:
-        """Hand on what was gathered, and come back when the scheduler wants the time."""
+    def _after(self, *, is_last: bool = False) -> None:
+        """Hand on what was gathered, and come back when the scheduler wants the time.
+
+        ``is_last``: all that was to run has ended.
+        """
         for execution_id in list(self.outputs.dirty):
             self._progress.note(execution_id)
             cell = self._cells.get(execution_id)
@@ -478,7 +483,6 @@ class KernelRunner(LinkListener):
             writer.dirty(execution_id, cell.cell_id, self.outputs)
             self._touched[cell.document_id] = AT_ONCE
         self.widget_news.look(is_busy=self._scheduler.running is not None)
-        is_last = not self._scheduler.executions
         touched, self._touched = self._touched, {}
         for document_id, within_s in touched.items():
             writer = self._place.writer(document_id)

@@ -193,7 +193,7 @@ class World:
         self._is_up = False
         for viewer in self.viewers:
             viewer.disconnect()
-        self.store.submit = lambda ops, then=None: None  # type: ignore[method-assign]
+        self.store.submit = lambda ops, then=None, **_: None  # type: ignore[method-assign]
         for runner in self.engine._runners.values():
             await runner.close()
         for live in self.documents:

@@ -10,6 +10,7 @@ from engine_harness import ADA, ENGINE, World
 from fake_link import FakeLink
 
 from notebook_exec.core.model import (
+    CellId,
     DeathReport,
     ExecutionId,
     ExecutionState,
@@ -22,6 +23,7 @@ from notebook_exec.engine.api import Accepted
 from notebook_exec.engine.settings import EngineSettings
 from notebook_exec.kernels.link import Question
 from notebook_exec.store.ops import PutExecution, PutKernel
+from notebook_exec.store.records import StoredKernel
 
 
 class Journal:
@@ -288,3 +290,36 @@ async def test_r6_what_was_being_sent_is_not_said_to_have_waited(crash: Crash) -
     (shown,) = viewer.cell("c0")["outputs"]
     assert "is not known" in "".join(shown["traceback"])
     assert await world.engine.outputs(a) == [shown]
+
+
+async def test_r2_a_notebook_that_two_kernels_ran_in(crash: Crash) -> None:
+    """R2: one goes on first, and begins with a cell that the other ran last: that is its now."""
+    world, journal = crash.world, crash.journal
+    accepted, (before,) = await crash.submit("a")
+    journal.begin(before)
+    journal.print(before, "before\n")
+    journal.end(before)
+    await world.over(accepted)
+    await crash.stored(5)
+    old = crash.kernel_id
+    crash.kernel_id = world.host.add("another", "a.ipynb")
+    journal.messages.clear()
+    again = await world.submit("a.ipynb")
+    run = again.executions[0].execution.id
+    journal.link = await world.link(again)
+    world.store.submit([PutKernel(crash.kernel_id, {})])
+    await world.store.flush()
+    await world.kill()
+    world.host.links.clear()
+    world.host.is_ready_at_once = False
+    await world.start(adopted=[crash.kernel_id])
+    journal.link = await world.link_of(crash.kernel_id)
+    journal.begin(run)
+    await world.engine.resume(StoredKernel(old, 5, None, None), [])
+    journal.print(run, "now\n")
+    journal.end(run)
+    await world.ended(run)
+    assert text_of(await world.engine.outputs(run)) == "now\n"
+    live = await world.live("a.ipynb")
+    assert live.notebook is not None
+    assert text_of(live.notebook.outputs(CellId("c0"))) == "now\n"
