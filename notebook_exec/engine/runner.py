@@ -413,7 +413,7 @@ class KernelRunner(LinkListener):
         shown = shown_of(of_cell.values())
         writer = self._writer(execution.document_id, _urgency(effect))
         if effect.before is None:  # stored and published when its request was accepted
-            writer.show(execution, shown)
+            writer.show(execution.cell_id, shown)
         else:
             writer.change(execution, shown)
 

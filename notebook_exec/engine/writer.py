@@ -101,18 +101,18 @@ class NotebookWriter:
 
     def change(self, execution: Execution, shown: Execution) -> None:
         """Have an execution's new value stored, and its cell show ``shown`` of its executions."""
-        self._changed[execution.id] = execution
-        self.show(execution, shown)
-
-    def show(self, execution: Execution, shown: Execution) -> None:
-        """Have the cell of an execution, which is stored, show ``shown`` of its executions."""
         assert execution.cell_id is not None
-        self._shown[execution.cell_id] = shown
+        self._changed[execution.id] = execution
+        self.show(execution.cell_id, shown)
         patch = self._frame.cell(execution.cell_id)
         if execution.execution_count is not None:
             patch.execution_count = execution.execution_count
         if execution.record_timing and execution.timing.busy is not None:
             patch.timing = execution.timing
+
+    def show(self, cell_id: CellId, shown: Execution) -> None:
+        """Have a cell show ``shown`` of its executions, all of which are stored."""
+        self._shown[cell_id] = shown
 
     def clear(self, cell_id: CellId) -> None:
         """Have a run start in a cell: old outputs, count and timing go (Q5)."""

@@ -196,7 +196,8 @@ async def test_l1_a_long_queue_is_shown_in_portions(desk: Desk) -> None:
     ]
     queue[-1] = running = replace(queue[-1], state=ExecutionState.RUNNING)
     for one in queue:
-        writer.show(one, one)
+        assert one.cell_id is not None
+        writer.show(one.cell_id, one)
     writer.touch()
     assert len(paper.frames) == 1
     assert running.cell_id in paper.frames[0].entries
@@ -217,10 +218,10 @@ async def test_l1_a_long_queue_is_shown_in_portions(desk: Desk) -> None:
 async def test_l1_what_is_to_be_written_at_last_is_written_whole(desk: Desk) -> None:
     """L1: a server that stops does not wait for the next portion."""
     for number in range(3 * CELLS_AT_ONCE):
-        one = replace(execution(f"e{number}"), cell_id=CellId(f"c{number}"))
-        desk.writer.show(one, one)
+        desk.writer.show(CellId(f"c{number}"), execution(f"e{number}"))
     desk.writer.flush_all()
     assert sum(len(frame.entries) for frame in desk.paper.frames) == 3 * CELLS_AT_ONCE
+    assert max(len(frame.cells) for frame in desk.paper.frames) == CELLS_AT_ONCE
 
 
 async def test_l1_the_last_frame_may_come_early(desk: Desk) -> None:
