@@ -9,7 +9,7 @@ from pycrdt import Array, Map
 
 from notebook_exec.core.model import CellId
 
-from .peek import peek
+from .ymap import peek
 
 
 def id_of(ycell: object) -> CellId:

@@ -23,7 +23,7 @@ from notebook_exec.core.model import (
 )
 
 from .apply import replace_text
-from .peek import peek
+from .ymap import peek, put
 
 _TIMING_KEYS = (
     ("iopub.status.busy", "busy"),
@@ -32,9 +32,6 @@ _TIMING_KEYS = (
     ("shell.execute_reply", "reply"),
     ("iopub.status.idle", "idle"),
 )
-
-
-_NOTHING = object()
 
 
 class Mismatch(Enum):
@@ -160,9 +157,9 @@ def _text_bytes(youtput: object) -> int:
 def apply_fields(ycell: Map[Any], patch: CellPatch) -> bool:
     """Apply all of ``patch`` but its edits; whether the source is another one now."""
     if patch.execution_count is not UNSET:
-        _set(ycell, "execution_count", patch.execution_count)
+        put(ycell, "execution_count", patch.execution_count)
     if patch.execution_state is not UNSET:
-        _set(ycell, "execution_state", patch.execution_state)
+        put(ycell, "execution_state", patch.execution_state)
     if patch.timing is not UNSET or patch.trusted:
         _apply_metadata(ycell, patch)
     if patch.source is UNSET:
@@ -184,9 +181,9 @@ def _apply_metadata(ycell: Map[Any], patch: CellPatch) -> None:
         metadata = Map(metadata if isinstance(metadata, dict) else {})
         ycell["metadata"] = metadata
     if patch.trusted:
-        _set(metadata, "trusted", True)
+        put(metadata, "trusted", True)
     if isinstance(patch.timing, Timing):
-        _set(metadata, "execution", timing_metadata(patch.timing))
+        put(metadata, "execution", timing_metadata(patch.timing))
     elif patch.timing is None and "execution" in metadata:
         del metadata["execution"]
 
@@ -195,12 +192,6 @@ def timing_metadata(timing: Timing) -> dict[str, Json]:
     """``metadata.execution`` as the ecosystem's tools expect it (Q11)."""
     values = ((key, getattr(timing, name)) for key, name in _TIMING_KEYS)
     return {key: value for key, value in values if value is not None}
-
-
-def _set(ymap: Map[Any], key: str, value: Json) -> None:
-    """Set what differs: what is set anew is told to everyone and kept for ever."""
-    if peek(ymap, key, _NOTHING) != value:
-        ymap[key] = value
 
 
 def plain(value: Any) -> Json:

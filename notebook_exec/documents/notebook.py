@@ -26,9 +26,9 @@ from notebook_exec.core.model import (
 from . import leftovers
 from .cell_index import CellIndex, id_of
 from .frames import Mismatch, apply_edits, apply_fields, plain, plain_outputs
-from .peek import peek
 from .projection import Projection
 from .room import Room
+from .ymap import peek
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,10 @@ from pycrdt import MapEvent as YMapEvent
 
 from notebook_exec.core.model import CellId, Json
 
-from .peek import peek
+from .ymap import peek, put
 
 IDLE = "idle"
 RUNNING = "running"
-_NOTHING = object()
 
 
 class Projection:
@@ -91,8 +90,8 @@ class Projection:
         if wanted is None:
             if key in self._execution:
                 del self._execution[key]
-        elif peek(self._execution, key, _NOTHING) != wanted:
-            self._execution[key] = wanted
+        else:
+            put(self._execution, key, wanted)
 
     def put_state(self, cell_id: CellId, ycell: Map[Any]) -> None:
         """Write the state of one cell, if it shows another. In a transaction."""

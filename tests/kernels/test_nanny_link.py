@@ -142,7 +142,7 @@ async def test_k1_death_is_told_with_what_is_known(
     monkeypatch.setattr(
         KernelWatch.__init__,
         "__kwdefaults__",
-        {**(KernelWatch.__init__.__kwdefaults__), "poll_interval_s": 3600.0},
+        {**KernelWatch.__init__.__kwdefaults__, "poll_interval_s": 3600.0},
     )
     kernel_id = await bench.start()
     link, recorder = await open_link(kernel_id)
