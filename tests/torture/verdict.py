@@ -122,9 +122,11 @@ def _backwards(run: Run, found: Seen) -> list[str]:
 
 
 def _without_notice(look: Seen) -> Seen:
-    """Without the error output that says how it was broken off: ours, or the kernel's last word."""
+    """Without the errors that say how it was broken off: the kernel's last word, then ours."""
     said = {("error", "KernelDied"), ("error", "ServerStopped"), ("error", "KeyboardInterrupt")}
-    return look[:-1] if look and look[-1] in said else look
+    while look and look[-1] in said:
+        look = look[:-1]
+    return look
 
 
 def _bar_open(program: Program, look: Seen) -> Seen:
