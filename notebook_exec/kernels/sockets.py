@@ -56,12 +56,14 @@ class Sockets:
         self._dropped = 0
         self._input_request = ("", b"{}", _UNKNOWN)  # the last one: parent id, header, question
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
-        context = context or zmq.Context.instance()
+        self._context = context or zmq.Context.instance()
+        self._connection = connection
+        self._knocking: zmq.Socket[bytes] | None = None
         for channel, kind in _TYPES.items():
-            self._sockets[channel] = self._make(context, kind, connection)
+            self._sockets[channel] = self._make(kind)
         # What a kernel sends to an identity that is not connected yet is lost. On stdin that
         # would be the question that a cell waits on for ever (P1).
-        self._connection = Connection(self._sockets["stdin"], on_connection)
+        self._until_stdin = Connection(self._sockets["stdin"], on_connection)
         for channel, socket in self._sockets.items():
             socket.connect(_url(connection, channel))
         self._due = set(self._sockets)  # where something may have come
@@ -70,28 +72,27 @@ class Sockets:
         # The descriptors tell only what changes: what came before they were watched is read now.
         self._wake()
 
-    def _make(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        kind: int,
-        connection: Mapping[str, Json],
-    ) -> zmq.Socket[bytes]:
-        socket = context.socket(kind)
-        socket.linger = 0
+    def _make(self, kind: int) -> zmq.Socket[bytes]:
+        socket = self._bare(kind)
         # No high water marks: past them ZMQ drops a kernel's output silently, or blocks.
         socket.rcvhwm = 0
         socket.sndhwm = 0
-        socket.reconnect_ivl = _RECONNECT_INTERVAL_MS
         if kind == zmq.DEALER:
             # Kernels send an input_request to the identity that the request came from (P1):
             # shell and stdin have to share it. It is nobody else's (K10).
             socket.setsockopt(zmq.IDENTITY, self._wire.session.encode())
         else:
             socket.setsockopt(zmq.SUBSCRIBE, b"")
-        public, secret = connection.get("curve_publickey"), connection.get("curve_secretkey")
-        if public and secret:  # jupyter_client uses one key pair for both sides
-            socket.curve_publickey, socket.curve_secretkey = _key(public), _key(secret)
-            socket.curve_serverkey = _key(public)
+        return socket
+
+    def _bare(self, kind: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.linger = 0
+        socket.reconnect_ivl = _RECONNECT_INTERVAL_MS
+        keys = self._connection.get("curve_publickey"), self._connection.get("curve_secretkey")
+        if all(keys):  # jupyter_client uses one key pair for both sides
+            socket.curve_publickey, socket.curve_secretkey = map(_key, keys)
+            socket.curve_serverkey = socket.curve_publickey
         return socket
 
     @property
@@ -105,6 +106,12 @@ class Sockets:
         # Sending can use up the descriptor's notice that something came: look.
         self._due.add(channel)
         self._wake()
+
+    def knock(self) -> None:
+        """Wake a kernel that sleeps over what it was sent: one more connection is news to it."""
+        self._stop_knocking()
+        self._knocking = self._bare(zmq.DEALER)
+        self._knocking.connect(_url(self._connection, "shell"))
 
     def input_request(self, parent_id: str) -> tuple[bytes, Prompt]:
         """Header and question of the last input_request, if ``parent_id`` asks; else of none."""
@@ -128,10 +135,16 @@ class Sockets:
         for handle in (self._scheduled, self._rest):
             if handle is not None:
                 handle.cancel()
-        self._connection.close()
+        self._until_stdin.close()
+        self._stop_knocking()
         for socket in self._sockets.values():
             self._loop.remove_reader(socket.FD)
             socket.close(linger=0)
+
+    def _stop_knocking(self) -> None:
+        if self._knocking is not None:
+            self._knocking.close(linger=0)
+            self._knocking = None
 
     def _watch(self, channel: str) -> None:
         self._loop.add_reader(self._sockets[channel].FD, self._on_news, channel)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
+from notebook_exec.core.knock import Knocker
 from notebook_exec.core.model import (
     Conflict,
     DeathReport,
@@ -42,6 +44,7 @@ class ZmqLink:
         self._sockets: Sockets | None = None
         self._handshake: Handshake | None = None
         self._peer: PeerMonitor | None = None
+        self._knocker = Knocker(asyncio.get_running_loop().call_later, self._knock)
 
     @property
     def kernel_id(self) -> KernelId:
@@ -89,6 +92,7 @@ class ZmqLink:
             metadata = {"cellId": cell_id} if cell_id else {}
             frames = self._wire.build("execute_request", execution_id, content, metadata=metadata)
             self._sockets.send("shell", frames)
+            self._knocker.sent(execution_id)
 
     async def withdraw(self, execution_id: ExecutionId) -> None:
         """See ``Link.withdraw``."""
@@ -222,9 +226,14 @@ class ZmqLink:
         if self._peer is not None:
             self._peer.on_change(connected)
 
+    def _knock(self) -> None:
+        if self._sockets is not None:
+            self._sockets.knock()
+
     # --- messages --------------------------------------------------------------------------
 
     def _disconnect(self) -> None:
+        self._knocker.forget()
         if self._handshake is not None:
             self._handshake.close()
         if self._sockets is not None:
@@ -249,6 +258,7 @@ class ZmqLink:
                 message, parent
             ):
                 self._listener.on_interrupted()
+            self._knocker.heard(message.parent_id)
             messages.append(message)
         if messages:
             self._listener.on_messages(messages)

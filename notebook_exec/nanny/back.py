@@ -44,6 +44,7 @@ class Back:
 
         ``on_ready`` gets the content of the kernel_info_reply, empty if there is none.
         ``registers``: the kernel may bind ports of its own and register them (JEP 66)."""
+        self._context = context
         self._reactor = reactor
         self._signer = signer
         self._on_iopub = on_iopub
@@ -79,6 +80,7 @@ class Back:
                 socket.setsockopt(zmq.IDENTITY, identity)
             self._sockets[channel] = socket
         self._until_stdin: Socket | None = None  # tells when stdin is connected
+        self._knocking: Socket | None = None
 
     def write_connection_file(self, path: str, *, key: str, scheme: str, kernel_name: str) -> None:
         """What the kernel is told: the ports that it is to bind, and where to register others.
@@ -107,6 +109,12 @@ class Back:
             self._early.append((channel, frames))
         self._reactor.send(self._sockets[channel], frames)
 
+    def knock(self) -> None:
+        """Wake a kernel that sleeps over what it was sent: one more connection is news to it."""
+        self._stop_knocking()
+        self._knocking = self._context.socket(zmq.DEALER)
+        self._knocking.connect(self._url("shell"))
+
     def drain(self, limit_s: float) -> None:
         """The process is gone: take what it said last, until nothing more comes."""
         poller = zmq.Poller()
@@ -126,10 +134,16 @@ class Back:
         self._closed = True
         self._register_no_more()
         self._wait_for_stdin_no_more()
+        self._stop_knocking()
         self._held.close()
         for socket in self._sockets.values():
             self._reactor.remove_reader(socket)
             socket.close(linger=0)
+
+    def _stop_knocking(self) -> None:
+        if self._knocking is not None:
+            self._knocking.close(linger=0)
+            self._knocking = None
 
     def _save(self, more: Mapping[str, object]) -> None:
         ports = {f"{name}_port": port for name, port in self.ports.items()}

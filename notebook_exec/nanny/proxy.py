@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import zmq
 
 from notebook_exec import multipart
+from notebook_exec.core.knock import Knocker
 from notebook_exec.nanny.back import Back
 from notebook_exec.nanny.front import Front
 from notebook_exec.nanny.jupyter import Header, Message, Signer, content, header, split
@@ -70,6 +71,7 @@ class Proxy:
         self._question: Message | None = None  # to the link, not answered yet
         self._successor = Successor(owner.go_on)
         self._spoken = b""  # the header of the request that spoke to a comm last
+        self._knocker = Knocker(reactor.call_later, self._knock)
         sockets = front.sockets
         reactor.add_reader(sockets["iopub"], self._on_subscription)
         reactor.add_reader(sockets["control"], self._reader("control", self._on_control))
@@ -117,6 +119,7 @@ class Proxy:
         self._successor.drop()
         self._waiting.clear()
         self._reactor.remove_reader(self._front.sockets["shell"])
+        self._knocker.forget()
         swallowed, self._open = self._open, {}
         for request in swallowed.values():
             if request.identities != [LINK_IDENTITY]:  # the server is told of the death itself
@@ -137,6 +140,8 @@ class Proxy:
                 # Kernels do not reply to what they do not know, but they are idle after it.
                 idle_after = header(frames[start + 3]).msg_id
                 self._open.pop(idle_after, None)
+            elif b'"busy"' in content:
+                self._knocker.heard(header(frames[start + 3]).msg_id)
         elif b'"execute_input"' in frames[start + 2]:
             kind = PRELUDE
         elif b'"comm_' in frames[start + 2]:
@@ -152,6 +157,7 @@ class Proxy:
         if channel != "stdin":
             request = header(message.parent_frame).msg_id
             self._open.pop(request, None)
+            self._knocker.heard(request)
             question = self._question
             if question is not None and header(question.parent_frame).msg_id == request:
                 self._question = None  # what asked has ended
@@ -274,7 +280,13 @@ class Proxy:
             asked = asked or header(message.header_frame)
             if asked.msg_type.endswith("_request"):  # comm messages are never answered
                 self._open[asked.msg_id] = self._as_request(channel, message, asked)
+                if channel == "shell":
+                    self._knocker.sent(asked.msg_id)
         self._back.send(channel, [*message.identities, *message.frames])
+
+    def _knock(self) -> None:
+        if self._back is not None:
+            self._back.knock()
 
     # --- to the clients ---------------------------------------------------------------------
 

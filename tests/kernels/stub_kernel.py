@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ class StubKernel:
         self.key = info["key"].encode()
         self.count = 0
         self.asks: list[bytes] = []  # whose request it works on
+        self.dozes = False
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.sockets: dict[str, zmq.Socket[bytes]] = {}
         for name in ("shell", "control", "stdin", "iopub"):
@@ -87,9 +89,19 @@ class StubKernel:
         reply = self.message(msg_type.replace("_request", "_reply"), answer, parent)
         socket.send_multipart([*identities, *reply])
         self.publish("status", {"execution_state": "idle"}, parent)
+        if self.dozes:
+            self.doze()
         if msg_type == "shutdown_request":
             time.sleep(0.05)  # until what was sent has left
             os._exit(0)
+
+    def doze(self) -> None:
+        """Sleep over the next request, as kernels do that use up their socket's descriptor."""
+        self.dozes = False
+        shell = self.sockets["shell"]
+        while not int(shell.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            select.select([shell.FD], [], [])
+        select.select([shell.FD], [], [])
 
     def answer(self, msg_type: str, content: dict[str, Any], parent: bytes) -> dict[str, Any]:
         if msg_type == "kernel_info_request":
@@ -118,6 +130,8 @@ class StubKernel:
             case ["comm", *then]:
                 self.publish("comm_msg", {"comm_id": "c", "data": {}}, parent)
                 self.execute(then, parent)
+            case ["doze"]:
+                self.dozes = True
             case ["exit", code]:
                 os._exit(int(code))
             case _:

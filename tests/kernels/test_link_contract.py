@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import zmq
 from kernels_harness import Bench, LinkFactory, Recorder, run
+from nanny_harness import STUB_ARGV, add_spec, until
 
 from notebook_exec.core.model import (
     Conflict,
@@ -23,6 +24,7 @@ from notebook_exec.core.model import (
     KernelMessage,
     KernelStartError,
 )
+from notebook_exec.kernels.link import Link
 
 
 async def test_q10_ready_means_that_nothing_of_the_first_run_is_missed(
@@ -131,13 +133,23 @@ async def test_o17_child_processes_are_heard(bench: Bench, factory: LinkFactory)
     await recorder.until(lambda: "child" in recorder.text("e1"))
 
 
-async def test_q8_interrupt_is_told_to_the_others_only(bench: Bench, factory: LinkFactory) -> None:
+async def run_on(link: Link, mark: Path) -> None:
+    """Run what does not end, until the kernel is at it.
+
+    Not at a print: interrupted in the middle of one, Python may say RuntimeError instead.
+    """
+    run(link, "e1", f"open({str(mark)!r}, 'w').close()\nwhile True: pass")
+    await until(mark.exists)
+
+
+async def test_q8_interrupt_is_told_to_the_others_only(
+    bench: Bench, factory: LinkFactory, tmp_path: Path
+) -> None:
     """Q8: an interrupt through one link ends the cell and is told to the kernel's other links."""
     kernel_id = await bench.start()
     link, recorder = await bench.ready(kernel_id, factory)
     _, other = await bench.ready(kernel_id, factory)
-    run(link, "e1", "print('on', flush=True)\nwhile True: pass")
-    await recorder.until(lambda: recorder.text("e1"))
+    await run_on(link, tmp_path / "on")
     await link.interrupt()
     assert (await recorder.done("e1")).content["ename"] == "KeyboardInterrupt"
     assert recorder.told == ["ready"]
@@ -145,13 +157,12 @@ async def test_q8_interrupt_is_told_to_the_others_only(bench: Bench, factory: Li
 
 
 async def test_q8_an_interrupt_from_a_menu_is_told_before_its_error(
-    bench: Bench, factory: LinkFactory
+    bench: Bench, factory: LinkFactory, tmp_path: Path
 ) -> None:
     """Q8: whoever interrupts through the server: it is known before the cell ends of it."""
     kernel_id = await bench.start()
     link, recorder = await bench.ready(kernel_id, factory)
-    run(link, "e1", "print('on', flush=True)\nwhile True: pass")
-    await recorder.until(lambda: recorder.text("e1"))
+    await run_on(link, tmp_path / "on")
     await bench.managers.interrupt_kernel(kernel_id)
     assert (await recorder.done("e1")).content["ename"] == "KeyboardInterrupt"
     assert recorder.told == ["ready", "interrupted"]
@@ -329,6 +340,21 @@ def received(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
     """All that is there to be read."""
     while socket.poll(0):
         yield socket.recv_multipart()
+
+
+async def test_k9_a_kernel_that_sleeps_over_a_request_is_woken(
+    bench: Bench, factory: LinkFactory, tmp_path: Path
+) -> None:
+    """K9: kernels can miss that a request came (as ipykernel could, its issue 1529)."""
+    add_spec(tmp_path, "dozing", STUB_ARGV, language="stub")
+    link, recorder = await bench.ready(await bench.start("dozing"), factory)
+    run(link, "e1", "doze")
+    await recorder.done("e1")
+    run(link, "e2", "print 0 2 0")
+    await recorder.done("e2")
+    assert recorder.text("e2") == "0\n1\n"
+    run(link, "e3", "print 2 3 0")
+    await recorder.done("e3")
 
 
 async def test_attaching_to_a_busy_kernel(

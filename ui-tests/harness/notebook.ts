@@ -306,7 +306,8 @@ export class NotebookPage {
 
   /** No dialog that stops the user. */
   async expectNoDialog(): Promise<void> {
-    await expect(this.page.locator('.jp-Dialog')).toHaveCount(0);
+    // By its words, or a dialog that came and went once would never be known.
+    await expect.poll(() => this.page.locator('.jp-Dialog-content').allInnerTexts()).toEqual([]);
   }
 
   private readonly _submissions: readonly ISubmitted[];
