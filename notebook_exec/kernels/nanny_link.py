@@ -26,6 +26,7 @@ from notebook_exec.kernels.link import LinkListener, Question
 from notebook_exec.kernels.managers import KernelManager
 from notebook_exec.kernels.messages import ProtocolError, Received, Wire, parse_prompt
 from notebook_exec.kernels.nanny_client import NannyRefused
+from notebook_exec.kernels.nanny_control import death_report
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
 from notebook_exec.kernels.records import answer_of, left_slices, of_record
@@ -74,6 +75,7 @@ class NannyLink:
         self._dropped = 0
         # Processes, by the nanny's count: which is up, ready, told as ready, ended.
         self._up = self._ready = self._told_ready = self._ended = 0
+        self._death: DeathReport | None = None  # of the process that is up
         self._found_dead = 0  # the process that had ended when this was attached
         self._replay_until = -1  # not attached yet
         self._owed: tuple[Collection[str], dict[str, Any] | None] = ((), None)
@@ -189,6 +191,7 @@ class NannyLink:
         self._provisioner = provisioner
         self._manager_session = manager.session.session
         self._up = provisioner.incarnation
+        self._death = None
         connection = manager.get_connection_info()
         if self._wire is None:
             self._wire = Wire(
@@ -197,6 +200,13 @@ class NannyLink:
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.get_running_loop().create_task(self._connect(provisioner))
         self._look_if_ready()
+
+    def before_next(self) -> bool:
+        """The journal has the rest; but what a nanny left that is gone goes with the next start."""
+        if self._provisioner is None:
+            return False
+        self._death = self._provisioner.death
+        return self._provisioner.is_nanny_alive
 
     async def drain(self) -> None:
         """Deliver what the process said last: all that stands before its end in the journal."""
@@ -218,7 +228,7 @@ class NannyLink:
 
     def on_died(self, report: DeathReport, restarting: bool) -> None:
         """The nanny knows more of it than a process's code (K1)."""
-        known = self._provisioner.death if self._provisioner is not None else None
+        known = self._death or (self._provisioner.death if self._provisioner is not None else None)
         if self._provisioner is not None and not self._provisioner.is_nanny_alive:
             self._disconnect()
             self._take_left(self._provisioner.spool)
@@ -389,6 +399,8 @@ class NannyLink:
             self._ready = int(notice["incarnation"])
         elif event == "exited":
             self._ended = int(notice["incarnation"])
+            if self._ended == self._up:
+                self._death = death_report(notice)
             if self._provisioner is not None and not self._is_replaying:
                 self._provisioner.note_exit(notice)
         elif event == "interrupted":

@@ -89,10 +89,11 @@ class Sockets:
         socket = self._context.socket(kind)
         socket.linger = 0
         socket.reconnect_ivl = _RECONNECT_INTERVAL_MS
-        keys = self._connection.get("curve_publickey"), self._connection.get("curve_secretkey")
-        if all(keys):  # jupyter_client uses one key pair for both sides
-            socket.curve_publickey, socket.curve_secretkey = map(_key, keys)
-            socket.curve_serverkey = socket.curve_publickey
+        public = self._connection.get("curve_publickey")
+        secret = self._connection.get("curve_secretkey")
+        if public and secret:  # jupyter_client uses one key pair for both sides
+            socket.curve_publickey, socket.curve_secretkey = _key(public), _key(secret)
+            socket.curve_serverkey = _key(public)
         return socket
 
     @property

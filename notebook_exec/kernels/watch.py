@@ -30,6 +30,13 @@ class WatchListener(Protocol):
     def on_process(self) -> None:
         """There is a process, the first or a new one: connect."""
 
+    def before_next(self) -> bool:
+        """The process died, and jupyter_client is about to start the next one.
+
+        What that makes forgotten is to be noted now. Whether ``drain`` may still bring more of
+        the old one; else its death is told at once.
+        """
+
     async def drain(self) -> None:
         """The old process is gone: take what it said last, before what follows is told."""
 
@@ -52,6 +59,7 @@ class WatchListener(Protocol):
 class _Phase(Enum):
     STARTING = "starting"
     UP = "up"
+    DYING = "dying"  # it died, which is not told yet: what it said last may still come
     REPLACING = "replacing"  # someone restarts it
     DEAD = "dead"
     OVER = "over"  # shut down
@@ -81,6 +89,7 @@ class KernelWatch:
         self._phase = _Phase.STARTING
         self._process: AsyncFuture[None] | ThreadFuture[None] | None = None
         self._report = DeathReport()
+        self._is_restarted = False  # the process that died, by jupyter_client
         self._hooked: KernelManager | None = None
         self._first_pause_s = pause_s
         self._pause_s = 0.0  # before the next try to start it, 0: there is none
@@ -146,22 +155,35 @@ class KernelWatch:
     def _before_auto_restart(self) -> None:
         """The restarter noticed a death, perhaps before this watch did."""
         manager = self._manager()
-        if self._phase is _Phase.UP and manager is not None:
-            self._report = _last_report(manager)
-            self._phase = _Phase.DEAD
-            self._listener.on_died(self._report, True)
+        if manager is None or self._phase not in (_Phase.UP, _Phase.DYING):
+            return
+        report = _last_report(manager) if self._phase is _Phase.UP else self._report
+        self._note_death(report, is_restarted=True)
+        if not self._listener.before_next():
+            self._tell_death()
 
     def _gave_up(self) -> None:
         """The restarter restarts no more; the kernel stays dead."""
         if self._phase is not _Phase.OVER:
+            self._note_death(self._report, is_restarted=False)
+
+    def _note_death(self, report: DeathReport, *, is_restarted: bool) -> None:
+        self._report = report
+        self._is_restarted = is_restarted
+        self._phase = _Phase.DYING
+        self._wake.set()
+
+    def _tell_death(self) -> None:
+        if self._phase is _Phase.DYING:  # else someone told of it or restarts it meanwhile
             self._phase = _Phase.DEAD
-            self._listener.on_died(self._report, False)
+            self._listener.on_died(self._report, self._is_restarted)
 
     # --- polling ---------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while self._phase is not _Phase.OVER:
             try:
+                await self._take_last_words()
                 await self._look_for_process()
                 await self._look_for_death()
                 self._look_for_room()
@@ -171,13 +193,18 @@ class KernelWatch:
                 await asyncio.wait_for(self._wake.wait(), self._poll_interval_s)
             self._wake.clear()
 
+    async def _take_last_words(self) -> None:
+        if self._phase is _Phase.DYING:
+            await self._listener.drain()
+            self._tell_death()
+
     async def _look_for_process(self) -> None:
         manager = self._manager()
         if manager is None:
             self.before_shutdown()
             return
         ready = manager.ready
-        if self._phase is _Phase.OVER or ready is self._process or is_pending(manager):
+        if self._is_over() or ready is self._process or is_pending(manager):
             return
         self._process = ready
         failure = ready.exception()
@@ -189,7 +216,7 @@ class KernelWatch:
             self._phase = _Phase.REPLACING
             self._listener.on_restarting()
         await self._listener.drain()
-        if self._is_over():
+        if self._is_over():  # meanwhile
             return
         self._phase = _Phase.UP
         self._hook(manager)
@@ -236,14 +263,11 @@ class KernelWatch:
         report = await _poll(manager)
         if report is None or manager.ready is not process or is_pending(manager):
             return
-        self._report = report
-        await self._listener.drain()
-        if self._phase is _Phase.UP:  # else someone told of it or restarts it meanwhile
-            self._phase = _Phase.DEAD
-            self._listener.on_died(report, is_auto_restarted(manager))
+        self._note_death(report, is_restarted=is_auto_restarted(manager))
+        await self._take_last_words()
 
     def _is_over(self) -> bool:
-        return self._phase is _Phase.OVER
+        return self._phase in (_Phase.OVER, _Phase.DYING)
 
     def _manager(self) -> KernelManager | None:
         managers = self._actions.managers

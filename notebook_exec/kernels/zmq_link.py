@@ -169,6 +169,10 @@ class ZmqLink:
         )
         self._handshake = Handshake(self._sockets, self._wire, self._on_ready)
 
+    def before_next(self) -> bool:
+        """What the old one sent may be on its way."""
+        return True
+
     def _on_ready(self) -> None:
         self._activity.take_over()
         ask_for_room(self, self._actions.managers.get_kernel(self.kernel_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -159,6 +160,30 @@ async def test_k1_death_is_told_with_what_is_known(
     assert report.cpu_s > 0
     await recorder.count("ready", 2)
     assert recorder.told == ["ready", "died", "ready"]
+
+
+async def test_k1_a_death_is_told_after_all_that_was_said(bench: Bench, open_link: Open) -> None:
+    """K1, R2: also if jupyter_client restarts the kernel while its journal is still being read."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    manager = bench.managers.get_kernel(kernel_id)
+    pid = (await nanny_of(bench, kernel_id).command(Kind.STATUS)).fields["pid"]
+    manager._restarter.stop()  # its callbacks come when this test wants them to
+    recorder.on_batch = lambda messages: time.sleep(0.02)  # a machine that is busy
+    run(link, "e1", "print 0 3000 0.0001")
+    await recorder.until(lambda: recorder.text("e1"))
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not is_running(pid))
+    assert await nanny_of(bench, kernel_id).wait() == -signal.SIGKILL
+    manager._restarter._fire_callbacks("restart")
+    await manager.restart_kernel(now=True)
+    await recorder.count("ready", 2)
+    (died,) = [i for i, event in enumerate(recorder.events) if event[0] == "died"]
+    said = [i for i, event in enumerate(recorder.events) if event[0] == "message"]
+    assert recorder.told == ["ready", "died", "ready"]
+    assert max(i for i in said if recorder.events[i][1].parent_id == "e1") < died
+    report = recorder.events[died][1]
+    assert (report.signal, bool(report.cpu_s)) == ("SIGKILL", True)
 
 
 async def test_k1_a_death_that_is_stored_is_not_told_again(bench: Bench, open_link: Open) -> None:

@@ -18,7 +18,13 @@ from notebook_exec.kernels.watch import KernelWatch, death_report
 
 
 class Watcher(Recorder):
-    """A recorder that a watch can tell."""
+    """A recorder that a watch can tell, and that has all that the process said unless it waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = False
+        self.drained = asyncio.Event()
+        self.drained.set()
 
     async def before_action(self) -> None:
         return None
@@ -26,8 +32,13 @@ class Watcher(Recorder):
     def on_process(self) -> None:
         self._note("process")
 
+    def before_next(self) -> bool:
+        self._note("before_next")
+        return self.waits
+
     async def drain(self) -> None:
         self._note("drain")
+        await self.drained.wait()
 
     def on_interrupted(self, by: object = None) -> None:
         self._note("interrupted", by)
@@ -48,24 +59,54 @@ def test_k1_what_an_exit_code_says(code: int, report: DeathReport) -> None:
     assert death_report(code) == report
 
 
-async def test_k1_the_restarter_sees_it_first(bench: Bench) -> None:
-    """K1: how it ended is known even if jupyter_client's restarter finds out before us."""
+@pytest.mark.parametrize("waits", [True, False])
+async def test_k1_the_restarter_sees_it_first(bench: Bench, waits: bool) -> None:
+    """K1: how it ended is known, and told after its last words, if jupyter_client is before us."""
     kernel_id = await bench.start()
     watcher = Watcher()
+    watcher.waits = waits
     watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.25)
     watch.start()
     await watcher.count("process")
+    watcher.drained.clear()
     # As the restarter does: it fires the callbacks, then forgets the process without a pause.
     manager = bench.managers.get_kernel(kernel_id)
     process = manager.provisioner.process
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     manager._restarter._fire_callbacks("restart")
-    assert watcher.events[-1] == ("died", DeathReport(signal="SIGKILL"), True)
+    assert watcher.told.count("died") == (0 if waits else 1)
     await manager.restart_kernel(now=True)
+    await watcher.count("drain", 2)
+    assert watcher.told.count("died") == (0 if waits else 1)
+    watcher.drained.set()
     await watcher.count("process", 2)
-    assert [event for event in watcher.told if event != "drain"] == ["process", "died", "process"]
+    assert ("died", DeathReport(signal="SIGKILL"), True) in watcher.events
+    told = [event for event in watcher.told if event in ("process", "died")]
+    assert told == ["process", "died", "process"]
     await watch.close()
+    await watch.close()
+
+
+async def test_k1_the_restarter_sees_it_while_the_last_words_are_taken(bench: Bench) -> None:
+    """K1: then it is told at once only if nothing more can come; and that it gave up is told."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.001)
+    watch.start()
+    await watcher.count("process")
+    manager = bench.managers.get_kernel(kernel_id)
+    manager._restarter.stop()
+    watcher.drained.clear()
+    manager.provisioner.process.kill()
+    await watcher.count("drain", 2)
+    assert "died" not in watcher.told
+    manager._restarter._fire_callbacks("restart")
+    assert watcher.events[-1] == ("died", DeathReport(signal="SIGKILL"), True)
+    manager._restarter._fire_callbacks("dead")
+    watcher.drained.set()
+    await watcher.count("died", 2)
+    assert watcher.events[-1] == ("died", DeathReport(signal="SIGKILL"), False)
     await watch.close()
 
 
