@@ -205,7 +205,7 @@ class NannyLink:
         """The journal has the rest; but what a nanny left that is gone goes with the next start."""
         if self._provisioner is None:
             return False
-        self._death = self._provisioner.death
+        self._up, self._death = self._provisioner.incarnation, self._provisioner.death
         return self._provisioner.is_nanny_alive
 
     async def drain(self) -> None:
@@ -283,7 +283,8 @@ class NannyLink:
         if self._port is not None and self._port.address.url == address.url:
             return
         self._disconnect()
-        self._up = provisioner.incarnation
+        # Of a kernel that is taken over it was not known before; else the watch knows of this one.
+        self._up = self._up or provisioner.incarnation
         self._ready = self._told_ready = self._ended = 0
         self._replay_until = -1
         self._port = NannyPort(

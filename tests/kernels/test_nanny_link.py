@@ -28,7 +28,7 @@ from traitlets.config import Config
 from notebook_exec.core.model import ExecutionId
 from notebook_exec.core.wire import Kind, Record
 from notebook_exec.kernels.messages import Wire
-from notebook_exec.kernels.nanny_client import NannyRefused
+from notebook_exec.kernels.nanny_client import NannyAddress, NannyRefused
 from notebook_exec.kernels.nanny_link import NannyLink
 from notebook_exec.kernels.nanny_port import NannyPort
 from notebook_exec.kernels.provisioner import NannyProvisioner
@@ -184,6 +184,47 @@ async def test_k1_a_death_is_told_after_all_that_was_said(bench: Bench, open_lin
     assert max(i for i in said if recorder.events[i][1].parent_id == "e1") < died
     report = recorder.events[died][1]
     assert (report.signal, bool(report.cpu_s)) == ("SIGKILL", True)
+
+
+async def test_k1_a_death_is_told_before_the_next_process_is_used(
+    bench: Bench, open_link: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K1, R2: also by a server that is only about to connect when the next one is started."""
+    kernel_id = await bench.start()
+    link, recorder = await open_link(kernel_id)
+    manager, nanny = bench.managers.get_kernel(kernel_id), nanny_of(bench, kernel_id)
+    manager.stop_restarter()
+    run(link, "e1", "print 0 3 0")
+    await recorder.done("e1")
+    position = positions(recorder)[0]
+    await link.close()
+    assert nanny.pid is not None
+    os.kill(nanny.pid, signal.SIGKILL)
+    assert await nanny.wait() == -signal.SIGKILL
+    address, connects = nanny.address, asyncio.Event()
+
+    async def late() -> NannyAddress:
+        await connects.wait()
+        return await address()
+
+    monkeypatch.setattr(nanny, "address", late)
+    again, after = await bench.open(
+        kernel_id,
+        lambda kernel_id, actions, listener: NannyLink(
+            kernel_id, actions, listener, position=position, session="ours"
+        ),
+    )
+    await until(lambda: manager._restarter.callbacks["restart"])
+    manager._restarter._fire_callbacks("restart")
+    await manager.restart_kernel(now=True)
+    connects.set()
+    await after.count("ready")
+    assert after.told == ["caught_up", "died", "ready"]
+    (died,) = [i for i, event in enumerate(after.events) if event[0] == "died"]
+    assert {e[1].parent_id == "e1" for e in after.events[:died] if e[0] == "message"} == {True}
+    assert {e[1].parent_id == "e1" for e in after.events[died:] if e[0] == "message"} <= {False}
+    run(again, "e2", "print 0 3 0")
+    await after.done("e2")
 
 
 async def test_k1_a_death_that_is_stored_is_not_told_again(bench: Bench, open_link: Open) -> None:
