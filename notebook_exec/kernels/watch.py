@@ -154,18 +154,21 @@ class KernelWatch:
 
     def _before_auto_restart(self) -> None:
         """The restarter noticed a death, perhaps before this watch did."""
-        manager = self._manager()
-        if manager is None or self._phase not in (_Phase.UP, _Phase.DYING):
-            return
-        report = _last_report(manager) if self._phase is _Phase.UP else self._report
-        self._note_death(report, is_restarted=True)
-        if not self._listener.before_next():
-            self._tell_death()
+        if self._phase in (_Phase.UP, _Phase.DYING):
+            self._note_death(self._last_report(), is_restarted=True)
+            if not self._listener.before_next():
+                self._tell_death()
 
     def _gave_up(self) -> None:
         """The restarter restarts no more; the kernel stays dead."""
         if self._phase is not _Phase.OVER:
-            self._note_death(self._report, is_restarted=False)
+            self._note_death(self._last_report(), is_restarted=False)
+
+    def _last_report(self) -> DeathReport:
+        """How the process ended that is known to be gone, perhaps to who tells of it only."""
+        if self._phase is _Phase.UP and self._hooked is not None:
+            return _report_of(self._hooked)
+        return self._report
 
     def _note_death(self, report: DeathReport, *, is_restarted: bool) -> None:
         self._report = report
@@ -310,7 +313,7 @@ async def _poll(manager: KernelManager) -> DeathReport | None:
     return None if code is None else death_report(code)
 
 
-def _last_report(manager: KernelManager) -> DeathReport:
+def _report_of(manager: KernelManager) -> DeathReport:
     """How a process that is dead ended, without giving way to who forgets it at once.
 
     Provisioners of processes on this machine answer without waiting for anything.

@@ -110,6 +110,25 @@ async def test_k1_the_restarter_sees_it_while_the_last_words_are_taken(bench: Be
     await watch.close()
 
 
+async def test_k1_the_restarter_gives_up_before_the_watch_has_looked(bench: Bench) -> None:
+    """K1: how this process ended is told, once, and that nobody starts another."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=60)
+    watch.start()
+    await watcher.count("process")
+    manager = bench.managers.get_kernel(kernel_id)
+    manager._restarter.stop()
+    process = manager.provisioner.process
+    process.kill()
+    process.wait()
+    manager._restarter._fire_callbacks("dead")
+    await watcher.count("shut_down")  # jupyter_server forgets it
+    assert watcher.told == ["drain", "process", "drain", "died", "shut_down"]
+    assert ("died", DeathReport(signal="SIGKILL"), False) in watcher.events
+    await watch.close()
+
+
 async def test_k1_a_kernel_that_is_taken_down_is_not_dead(bench: Bench) -> None:
     """K1: while a shutdown or restart is under way, a process that is gone is no death."""
     kernel_id = await bench.start()
