@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-FIRST_S = 1.0
+_FIRST_S = 1.0
 
 
 class Knocker:
@@ -24,7 +24,7 @@ class Knocker:
         self._knock = knock
         self._unheard: dict[str, None] = {}
         self._seen: str | None = None
-        self._pause_s = FIRST_S
+        self._pause_s = _FIRST_S
         self._is_planned = False
 
     def sent(self, request: str) -> None:
@@ -49,7 +49,7 @@ class Knocker:
         self._is_planned = False
         before, self._seen = self._seen, next(iter(self._unheard), None)
         if self._seen is None or self._seen != before:
-            self._pause_s = FIRST_S
+            self._pause_s = _FIRST_S
         else:
             self._pause_s *= 2  # it may be busy for hours with what somebody else sent
             self._knock()

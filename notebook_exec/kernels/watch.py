@@ -207,7 +207,7 @@ class KernelWatch:
             self.before_shutdown()
             return
         ready = manager.ready
-        if self._is_over() or ready is self._process or is_pending(manager):
+        if self._is_dying_or_over() or ready is self._process or is_pending(manager):
             return
         self._process = ready
         failure = ready.exception()
@@ -219,7 +219,7 @@ class KernelWatch:
             self._phase = _Phase.REPLACING
             self._listener.on_restarting()
         await self._listener.drain()
-        if self._is_over():  # meanwhile
+        if self._is_dying_or_over():  # meanwhile
             return
         self._phase = _Phase.UP
         self._hook(manager)
@@ -269,7 +269,7 @@ class KernelWatch:
         self._note_death(report, is_restarted=is_auto_restarted(manager))
         await self._take_last_words()
 
-    def _is_over(self) -> bool:
+    def _is_dying_or_over(self) -> bool:
         return self._phase in (_Phase.OVER, _Phase.DYING)
 
     def _manager(self) -> KernelManager | None:

@@ -44,6 +44,16 @@ class Watcher(Recorder):
         self._note("interrupted", by)
 
 
+async def watched(bench: Bench, poll_interval_s: float) -> tuple[Watcher, KernelWatch, Any]:
+    """A kernel that is up, as a watch tells of it; with its manager."""
+    kernel_id = await bench.start()
+    watcher = Watcher()
+    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=poll_interval_s)
+    watch.start()
+    await watcher.count("process")
+    return watcher, watch, bench.managers.get_kernel(kernel_id)
+
+
 @pytest.mark.parametrize(
     ("code", "report"),
     [
@@ -62,15 +72,10 @@ def test_k1_what_an_exit_code_says(code: int, report: DeathReport) -> None:
 @pytest.mark.parametrize("waits", [True, False])
 async def test_k1_the_restarter_sees_it_first(bench: Bench, waits: bool) -> None:
     """K1: how it ended is known, and told after its last words, if jupyter_client is before us."""
-    kernel_id = await bench.start()
-    watcher = Watcher()
+    watcher, watch, manager = await watched(bench, poll_interval_s=0.25)
     watcher.waits = waits
-    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.25)
-    watch.start()
-    await watcher.count("process")
     watcher.drained.clear()
     # As the restarter does: it fires the callbacks, then forgets the process without a pause.
-    manager = bench.managers.get_kernel(kernel_id)
     process = manager.provisioner.process
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -90,12 +95,7 @@ async def test_k1_the_restarter_sees_it_first(bench: Bench, waits: bool) -> None
 
 async def test_k1_the_restarter_sees_it_while_the_last_words_are_taken(bench: Bench) -> None:
     """K1: then it is told at once only if nothing more can come; and that it gave up is told."""
-    kernel_id = await bench.start()
-    watcher = Watcher()
-    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.001)
-    watch.start()
-    await watcher.count("process")
-    manager = bench.managers.get_kernel(kernel_id)
+    watcher, watch, manager = await watched(bench, poll_interval_s=0.001)
     manager._restarter.stop()
     watcher.drained.clear()
     manager.provisioner.process.kill()
@@ -112,12 +112,7 @@ async def test_k1_the_restarter_sees_it_while_the_last_words_are_taken(bench: Be
 
 async def test_k1_the_restarter_gives_up_before_the_watch_has_looked(bench: Bench) -> None:
     """K1: how this process ended is told, once, and that nobody starts another."""
-    kernel_id = await bench.start()
-    watcher = Watcher()
-    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=60)
-    watch.start()
-    await watcher.count("process")
-    manager = bench.managers.get_kernel(kernel_id)
+    watcher, watch, manager = await watched(bench, poll_interval_s=60)
     manager._restarter.stop()
     process = manager.provisioner.process
     process.kill()
@@ -131,13 +126,9 @@ async def test_k1_the_restarter_gives_up_before_the_watch_has_looked(bench: Benc
 
 async def test_k1_a_kernel_that_is_taken_down_is_not_dead(bench: Bench) -> None:
     """K1: while a shutdown or restart is under way, a process that is gone is no death."""
-    kernel_id = await bench.start()
-    watcher = Watcher()
-    watch = KernelWatch(kernel_id, bench.actions, watcher, poll_interval_s=0.001)
-    watch.start()
-    await watcher.count("process")
+    watcher, watch, manager = await watched(bench, poll_interval_s=0.001)
     for times in (2, 3):
-        await bench.managers.get_kernel(kernel_id).restart_kernel()  # unannounced
+        await manager.restart_kernel()  # unannounced
         await watcher.count("process", times)
     await bench.managers.shutdown_all(now=True)  # unannounced too
     await watcher.count("shut_down")

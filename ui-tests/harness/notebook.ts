@@ -307,7 +307,7 @@ export class NotebookPage {
   /** No dialog that stops the user. */
   async expectNoDialog(): Promise<void> {
     // By its words, or a dialog that came and went once would never be known.
-    await expect.poll(() => this.page.locator('.jp-Dialog-content').allInnerTexts()).toEqual([]);
+    await expect.poll(() => this.page.locator('.jp-Dialog').allInnerTexts()).toEqual([]);
   }
 
   private readonly _submissions: readonly ISubmitted[];
